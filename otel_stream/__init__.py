@@ -1,0 +1,1 @@
+"""Live OpenTelemetry for the streaming calls of Python LLM gateways."""

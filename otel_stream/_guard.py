@@ -1,0 +1,98 @@
+"""The one place where telemetry errors stop, so that none of them reaches the host.
+
+Every entry from host code into ours is wrapped by `guarded`; nothing else here catches broadly.
+In our own tests the guard re-raises (`set_reraise`), so a bug is a failing test and not a log line.
+https://opentelemetry.io/docs/specs/otel/error-handling/
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+logger = logging.getLogger("otel_stream")
+
+LOGGED_PER_STAGE = 5  # tracebacks a stage may log; a bug that fires per chunk must not flood the host's log
+
+_reraise = False
+_counts: Counter[str] = Counter()
+_observers: list[Callable[[str], None]] = []
+
+
+def guarded(stage: str) -> Callable[[Callable[P, R]], Callable[P, R | None]]:
+    """Return a decorator after which the function never raises; it returns None when it failed.
+
+    `KeyboardInterrupt`, `SystemExit` and cancellation belong to the host and pass.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R | None]:
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R | None:
+            try:
+                return function(*args, **kwargs)
+            except Exception as error:
+                failed(stage, error)
+                return None
+
+        return call
+
+    return decorate
+
+
+@contextlib.contextmanager
+def guard(stage: str) -> Iterator[None]:
+    """Swallow, count and log whatever the block raises; the form of `guarded` for a few lines in place."""
+    try:
+        yield
+    except Exception as error:
+        failed(stage, error)
+
+
+def failed(stage: str, error: BaseException) -> None:
+    """Count an error of ours and log the first few of its stage; re-raises it in our own tests."""
+    _counts[stage] += 1
+    if _counts[stage] <= LOGGED_PER_STAGE:
+        logger.warning("%s failed; the application's stream is unaffected", stage, exc_info=error)
+    for observer in tuple(_observers):
+        with contextlib.suppress(Exception):
+            observer(stage)
+    if _reraise:
+        raise error
+
+
+def skipped(stage: str) -> None:
+    """Count bad input that was passed over: nothing is wrong with us, so nothing is logged or raised."""
+    _counts[stage] += 1
+    for observer in tuple(_observers):
+        with contextlib.suppress(Exception):
+            observer(stage)
+
+
+def counts() -> dict[str, int]:
+    """Return how often each stage failed or skipped something since the process started."""
+    return dict(_counts)
+
+
+def on_failure(observer: Callable[[str], None]) -> Callable[[], None]:
+    """Call `observer(stage)` at each counted failure; returns the function that stops it."""
+    _observers.append(observer)
+
+    def remove() -> None:
+        with contextlib.suppress(ValueError):
+            _observers.remove(observer)
+
+    return remove
+
+
+def set_reraise(reraise: bool) -> bool:
+    """Make the guard re-raise (tests) or swallow (production); returns what it was."""
+    global _reraise  # noqa: PLW0603 - one switch for the whole process is the point
+    before, _reraise = _reraise, reraise
+    return before
