@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import hypothesis
 import pytest
 
 from otel_stream import _guard
+
+# No deadlines: a busy machine is not a bug. `make fuzz` looks a hundred times as long.
+hypothesis.settings.register_profile("fast", max_examples=100, deadline=None)
+hypothesis.settings.register_profile("fuzz", max_examples=10_000, deadline=None)
+hypothesis.settings.load_profile("fast")
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,60 @@
+# Everything runs from .venv, which is set up on first use and again only when pyproject.toml has changed.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test e2e lint format bench fuzz coverage clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo '  Options go in ARGS: make demo ARGS="--duration 30", make test ARGS="-k sse -x".'
+
+demo: $(VENV)/.ready-demo ## a provider, a gateway and callers on this machine; Ctrl-C ends it
+	@$(BIN)/otel-stream demo $(ARGS)
+
+test: $(VENV)/.ready-test ## the fast tests: Python only, no network
+	@$(BIN)/pytest $(ARGS)
+
+e2e: $(VENV)/.ready-test ## the slow tests, against real gateways, collectors and browsers
+	@$(BIN)/pytest -m e2e --timeout 900 $(ARGS)
+
+lint: $(VENV)/.ready-test $(VENV)/.ready-lint ## ruff, mypy --strict, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.ready-lint ## format the code and mend what ruff can mend
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.ready-test ## measure what we add, each number with its baseline and target
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+fuzz: $(VENV)/.ready-test ## the property tests with 100 times the examples
+	@$(BIN)/pytest -m "hypothesis and not e2e" --hypothesis-profile fuzz --timeout 3600 $(ARGS)
+
+coverage: $(VENV)/.ready-test ## the fast tests with branch coverage
+	@$(BIN)/pytest -q --cov --cov-report=term-missing:skip-covered $(ARGS)
+
+clean: ## remove .venv, caches and reports
+	rm -rf $(VENV) .coverage* htmlcov .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+
+# What each set of targets needs installed. pip reads dependency groups since 25.1.
+WANTS_demo := -e '.[demo]'
+WANTS_test := -e '.[compression,live,tui,demo]' --group test
+WANTS_lint := --group lint
+
+$(VENV)/bin/python:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.10 or newer, or run make with PYTHON=/path/to/python"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "$(PYTHON) is $$($(PYTHON) -V 2>&1): 3.10 or newer is needed; run make with PYTHON=/path/to/python"; exit 1; }
+	@echo "setting up $(VENV) with $$($(PYTHON) -V 2>&1) ..."
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "venv failed: on Debian and Ubuntu, apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+
+$(VENV)/.ready-%: pyproject.toml | $(VENV)/bin/python
+	@echo "installing what 'make $*' needs into $(VENV) (a minute or less, only when pyproject.toml has changed) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(WANTS_$*)
+	@touch $@
