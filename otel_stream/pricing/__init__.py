@@ -65,7 +65,7 @@ class Pricer:
 
     def price(self, *, provider: str, model: str, request_model: str, usage: Usage) -> Price:
         """Return the price of one call."""
-        if usage.cost_usd is not None:
+        if usage.cost_usd is not None and usage.cost_usd.is_finite() and usage.cost_usd >= 0:
             return Price(usage.cost_usd, "provider")
         own = None if self._function is None else _ask(self._function, provider, model, request_model, usage)
         if own is not None and own.usd is not None:

@@ -8,10 +8,10 @@ USD per million tokens; `provider` and `model` are globs, case is ignored, the f
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from decimal import Decimal
 from fnmatch import fnmatchcase
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -20,6 +20,7 @@ from otel_stream.pricing.rates import Rates, Tariff, flat
 
 RATES = ("input", "output", "cache_read", "cache_write")
 KEYS = ("provider", "model", *RATES)
+MAX_RATE = 1_000_000  # a dollar a token: whoever is above it mistook the unit
 VARIABLE = "OTEL_STREAM_PRICES"
 
 
@@ -59,10 +60,10 @@ def _parse(path: str) -> Any:
 
 
 def _toml(path: str, text: str) -> Any:
-    if sys.version_info < (3, 11):
-        raise SettingError(f"{VARIABLE}: {path}: TOML needs Python 3.11 or newer; write it as JSON")
-    import tomllib  # noqa: PLC0415 - not there on Python 3.10
-
+    try:
+        tomllib = import_module("tomllib")
+    except ImportError:
+        raise SettingError(f"{VARIABLE}: {path}: TOML needs Python 3.11 or newer; write it as JSON") from None
     return tomllib.loads(text, parse_float=Decimal)
 
 
@@ -84,9 +85,10 @@ def _row(path: str, place: str, row: Any) -> Row:
 
 
 def _rate(path: str, place: str, value: Any) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, (int, Decimal)) or not 0 <= value < float("inf"):
-        _refuse(path, place, "must be a number, 0 or more, in USD per million tokens", value)
-    return Decimal(value)
+    rate = Decimal(value) if isinstance(value, (int, Decimal)) and not isinstance(value, bool) else None
+    if rate is None or not rate.is_finite() or not 0 <= rate <= MAX_RATE:
+        _refuse(path, place, f"must be a number from 0 to {MAX_RATE}, in USD per million tokens", value)
+    return rate
 
 
 def _refuse(path: str, place: str, rule: str, value: Any) -> NoReturn:

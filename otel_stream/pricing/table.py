@@ -32,6 +32,7 @@ PROVIDER_IDS = {
     "xai": "x-ai",
 }
 _SPEAKS_FOR_OTHERS = {"openai", "anthropic"}  # APIs that others imitate: the name may only tell the dialect
+_SELF_HOSTED = {"ollama", "vllm", "sglang", "llama.cpp", "lm_studio"}  # the vendor's price is not theirs
 
 _PRICE_KEYS = {
     "input": "input_mtok",
@@ -111,21 +112,33 @@ def _spellings(model: str) -> Iterator[str]:
 
 
 def _vendors(providers: list[Any], provider: str, refs: tuple[str, ...]) -> Iterator[Any]:
-    wanted = provider.lower()
-    wanted = PROVIDER_IDS.get(wanted, wanted)
-    by_id = {vendor.id: vendor for vendor in providers}
-    if wanted in by_id:
-        yield by_id[wanted]
-        if wanted not in _SPEAKS_FOR_OTHERS:
+    if provider.lower() in _SELF_HOSTED:
+        return
+    own = _vendor(providers, provider)
+    if own is not None:
+        yield own
+        if own.id not in _SPEAKS_FOR_OTHERS:
             return
     for ref in refs:
-        prefix = ref.partition("/")[0]
-        if prefix != ref and PROVIDER_IDS.get(prefix, prefix) in by_id:
-            yield by_id[PROVIDER_IDS.get(prefix, prefix)]
+        prefix, slash, _ = ref.partition("/")
+        if slash and (named := _vendor(providers, prefix)) is not None:
+            yield named
     for ref in refs:
         for vendor in providers:
             if vendor.model_match is not None and vendor.model_match.is_match(ref):
                 yield vendor
+
+
+def _vendor(providers: list[Any], name: str) -> Any:
+    """Return the provider of that id, else the one that answers to the name, else None."""
+    wanted = PROVIDER_IDS.get(name.lower(), name.lower())
+    for vendor in providers:
+        if vendor.id == wanted:
+            return vendor
+    for vendor in providers:
+        if vendor.provider_match is not None and vendor.provider_match.is_match(wanted):
+            return vendor
+    return None
 
 
 def tariff(model: Any) -> Tariff:
