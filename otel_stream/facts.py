@@ -1,0 +1,138 @@
+"""What a request says of its call: provider, model, and the request attributes of the conventions.
+
+Formats call `facts` with what only they know; the rest is the same for every API.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from otel_stream.meaning import CallFacts, Request
+
+UNKNOWN_MODEL = "unknown"
+MAX_NAME = 256  # characters of a model name that are kept; providers' are below 100
+
+_PROVIDERS = (
+    ("openai.azure.com", "azure.ai.openai"),
+    ("cognitiveservices.azure.com", "azure.ai.openai"),
+    ("services.ai.azure.com", "azure.ai.inference"),
+    ("inference.ai.azure.com", "azure.ai.inference"),
+    ("models.inference.ai.azure.com", "azure.ai.inference"),
+    ("openai.com", "openai"),
+    ("anthropic.com", "anthropic"),
+    ("generativelanguage.googleapis.com", "gcp.gemini"),
+    ("aiplatform.googleapis.com", "gcp.vertex_ai"),
+    ("amazonaws.com", "aws.bedrock"),
+    ("groq.com", "groq"),
+    ("deepseek.com", "deepseek"),
+    ("mistral.ai", "mistral_ai"),
+    ("cohere.com", "cohere"),
+    ("cohere.ai", "cohere"),
+    ("perplexity.ai", "perplexity"),
+    ("x.ai", "x_ai"),
+    ("moonshot.ai", "moonshot_ai"),
+    ("moonshot.cn", "moonshot_ai"),
+    ("ml.cloud.ibm.com", "ibm.watsonx.ai"),
+    ("openrouter.ai", "openrouter"),
+    ("together.xyz", "together"),
+    ("together.ai", "together"),
+    ("fireworks.ai", "fireworks"),
+    ("cerebras.ai", "cerebras"),
+    ("aliyuncs.com", "alibaba"),
+    ("snowflakecomputing.com", "snowflake"),
+    ("writer.com", "writer"),
+    ("replicate.com", "replicate"),
+    ("huggingface.co", "huggingface"),
+)
+"""Host suffixes and `gen_ai.provider.name`; well-known values where the conventions have one."""
+
+_ATTRIBUTES: tuple[tuple[str, str, Any], ...] = (
+    ("temperature", "gen_ai.request.temperature", float),
+    ("top_p", "gen_ai.request.top_p", float),
+    ("top_k", "gen_ai.request.top_k", int),
+    ("max_tokens", "gen_ai.request.max_tokens", int),
+    ("max_completion_tokens", "gen_ai.request.max_tokens", int),
+    ("max_output_tokens", "gen_ai.request.max_tokens", int),
+    ("frequency_penalty", "gen_ai.request.frequency_penalty", float),
+    ("presence_penalty", "gen_ai.request.presence_penalty", float),
+    ("seed", "gen_ai.request.seed", int),
+    ("stop_sequences", "gen_ai.request.stop_sequences", list[str]),
+    ("reasoning_effort", "gen_ai.request.reasoning.level", str),
+    ("previous_response_id", "gen_ai.request.previous_response.id", str),
+)
+
+
+def provider_of(request: Request, default: str) -> str:
+    """Return the provider by the request's host, else `default`: the dialect's own provider."""
+    host = request.host
+    for suffix, provider in _PROVIDERS:
+        if host == suffix or host.endswith("." + suffix):
+            return provider
+    return default
+
+
+def facts(
+    request: Request,
+    *,
+    format: str,
+    provider: str,
+    operation: str = "chat",
+    model: str | None = None,
+    streaming: bool | None = None,
+) -> CallFacts:
+    """Return the facts of a request; `provider` is the dialect's own, used when the host tells nothing.
+
+    `model` and `streaming` are read from the body where they are not given.
+    """
+    host, port, _, _ = request.parts
+    model = model or request.get("model", str) or UNKNOWN_MODEL
+    return CallFacts(
+        provider=provider_of(request, provider),
+        operation=operation,
+        model=model[:MAX_NAME],
+        format=format,
+        streaming=request.get("stream", bool) is True if streaming is None else streaming,
+        server_address=host or None,
+        server_port=port or _default_port(request.url),
+        attributes=_attributes(request),
+        prompt_characters=request.prompt_characters,
+    )
+
+
+def _default_port(url: str) -> int | None:
+    return {"https": 443, "http": 80}.get(url.partition(":")[0].lower())
+
+
+def _attributes(request: Request) -> dict[str, Any]:
+    fields = request.fields
+    found = {
+        attribute: value
+        for name, attribute, kind in _ATTRIBUTES
+        if name in fields and (value := request.get(name, kind)) is not None
+    }
+    if "stop" in fields:
+        _set(found, "gen_ai.request.stop_sequences", _stop(request))
+    if "n" in fields and (count := request.get("n", int)) not in (None, 1):
+        found["gen_ai.request.choice.count"] = count
+    if "response_format" in fields:
+        _set(found, "gen_ai.output.type", _output_type(request))
+    return found
+
+
+def _set(found: dict[str, Any], name: str, value: object) -> None:
+    if value is not None:
+        found[name] = value
+
+
+def _stop(request: Request) -> list[str] | None:
+    one = request.get("stop", str)
+    return [one] if one is not None else request.get("stop", list[str])
+
+
+def _output_type(request: Request) -> str | None:
+    match request.get("response_format", dict):
+        case {"type": "json_object" | "json_schema"}:
+            return "json"
+        case {"type": "text"}:
+            return "text"
+    return None
