@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e lint format bench fuzz coverage clean
+.PHONY: help demo test e2e lint format bench fuzz coverage docs clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ fuzz: $(VENV)/.ready-test ## the property tests with 100 times the examples
 
 coverage: $(VENV)/.ready-test ## the fast tests with branch coverage
 	@$(BIN)/pytest -q --cov --cov-report=term-missing:skip-covered $(ARGS)
+
+docs: $(VENV)/.ready-test ## write the parts of docs/ that are made from the code
+	@$(BIN)/python tests/generated.py
 
 clean: ## remove .venv, caches and reports
 	rm -rf $(VENV) .coverage* htmlcov .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

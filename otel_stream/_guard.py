@@ -37,7 +37,7 @@ def guarded(stage: str) -> Callable[[Callable[P, R]], Callable[P, R | None]]:
         def call(*args: P.args, **kwargs: P.kwargs) -> R | None:
             try:
                 return function(*args, **kwargs)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - this is where our errors stop
                 failed(stage, error)
                 return None
 
@@ -51,24 +51,26 @@ def guard(stage: str) -> Iterator[None]:
     """Swallow, count and log whatever the block raises; the form of `guarded` for a few lines in place."""
     try:
         yield
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - this is where our errors stop
         failed(stage, error)
 
 
 def failed(stage: str, error: BaseException) -> None:
     """Count an error of ours and log the first few of its stage; re-raises it in our own tests."""
-    _counts[stage] += 1
+    _count(stage)
     if _counts[stage] <= LOGGED_PER_STAGE:
-        logger.warning("%s failed; the application's stream is unaffected", stage, exc_info=error)
-    for observer in tuple(_observers):
-        with contextlib.suppress(Exception):
-            observer(stage)
+        with contextlib.suppress(Exception):  # the host's own filters and handlers may raise
+            logger.warning("%s failed; the application's stream is unaffected", stage, exc_info=error)
     if _reraise:
         raise error
 
 
 def skipped(stage: str) -> None:
     """Count bad input that was passed over: nothing is wrong with us, so nothing is logged or raised."""
+    _count(stage)
+
+
+def _count(stage: str) -> None:
     _counts[stage] += 1
     for observer in tuple(_observers):
         with contextlib.suppress(Exception):
@@ -93,6 +95,6 @@ def on_failure(observer: Callable[[str], None]) -> Callable[[], None]:
 
 def set_reraise(reraise: bool) -> bool:
     """Make the guard re-raise (tests) or swallow (production); returns what it was."""
-    global _reraise  # noqa: PLW0603 - one switch for the whole process is the point
+    global _reraise
     before, _reraise = _reraise, reraise
     return before

@@ -9,86 +9,91 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
+N = TypeVar("N", int, float)
 
 
 class SettingError(ValueError):
     """A setting has a value we cannot use; the message names the variable, the value and what is allowed."""
 
 
-def _flag(text: str) -> bool:
-    match text.strip().lower():
-        case "true" | "1" | "yes" | "on":
-            return True
-        case "false" | "0" | "no" | "off":
-            return False
-    raise ValueError("true or false")
+class Kind(Generic[T]):
+    """How the text of a setting is read, and what may stand there, in words."""
+
+    def __init__(self, allowed: str, read: Callable[[str], T]) -> None:
+        """`read` raises ValueError for text that is not allowed."""
+        self.allowed = allowed
+        self._read = read
+
+    def parse(self, name: str, text: str) -> T:
+        """Return the value. Raises: SettingError, naming the setting, what is allowed and the text."""
+        try:
+            return self._read(text.strip())
+        except ValueError:
+            raise SettingError(f"{name} must be {self.allowed}; got {text!r}") from None
 
 
-def _text(text: str) -> str:
-    return text.strip()
+def _find(text: str, allowed: Mapping[str, T]) -> T:
+    try:
+        return allowed[text.lower()]
+    except KeyError:
+        raise ValueError(text) from None
+
+
+_FLAGS = {
+    "true": True,
+    "1": True,
+    "yes": True,
+    "on": True,
+    "false": False,
+    "0": False,
+    "no": False,
+    "off": False,
+}
+
+_flag = Kind("true or false", lambda text: _find(text, _FLAGS))
+_text = Kind("any text", str)
 
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name for part in text.split(",") if (name := part.strip()))
 
 
-def _one_of(*allowed: str) -> Callable[[str], str]:
-    by_lower = {value.lower(): value for value in allowed}
-
-    def parse(text: str) -> str:
-        try:
-            return by_lower[text.strip().lower()]
-        except KeyError:
-            raise ValueError(f"one of {', '.join(map(repr, allowed))}") from None
-
-    return parse
+_list = Kind("a comma-separated list", _names)
 
 
-def _some_of(*allowed: str) -> Callable[[str], tuple[str, ...]]:
-    one = _one_of(*allowed)
-
-    def parse(text: str) -> tuple[str, ...]:
-        try:
-            return tuple(one(name) for name in _names(text))
-        except ValueError:
-            raise ValueError(f"a comma-separated list of {', '.join(allowed)}") from None
-
-    return parse
+def _one_of(*allowed: str, **aliases: str) -> Kind[str]:
+    values = {value.lower(): value for value in allowed} | aliases
+    return Kind(f"one of {', '.join(allowed)}", lambda text: _find(text, values))
 
 
-def _whole(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = low - 1
-        if not low <= value <= high:
-            raise ValueError(f"a whole number from {low} to {high}")
-        return value
-
-    return parse
+def _some_of(*allowed: str) -> Kind[tuple[str, ...]]:
+    values = {value.lower(): value for value in allowed}
+    return Kind(
+        f"a comma-separated list of {', '.join(allowed)}",
+        lambda text: tuple(_find(name, values) for name in _names(text)),
+    )
 
 
-def _seconds(low: float, high: float) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = float("nan")
-        if not low <= value <= high:
-            raise ValueError(f"seconds from {low:g} to {high:g}")
-        return value
-
-    return parse
+def _whole(low: int, high: int) -> Kind[int]:
+    return Kind(f"a whole number from {low} to {high}", lambda text: _within(int(text), low, high))
 
 
-def setting(env: str, parse: Callable[[str], T], default: T, about: str) -> T:
+def _seconds(low: float, high: float) -> Kind[float]:
+    return Kind(f"seconds from {low:g} to {high:g}", lambda text: _within(float(text), low, high))
+
+
+def _within(value: N, low: N, high: N) -> N:
+    if not low <= value <= high:  # so written, NaN is refused as well
+        raise ValueError(value)
+    return value
+
+
+def setting(env: str, kind: Kind[T], default: T, about: str) -> T:
     """Return a dataclass field that carries its row of the table."""
-    row = {"env": env, "parse": parse, "about": about}
-    result: T = field(default=default, metadata=row)
+    result: T = field(default=default, metadata={"env": env, "kind": kind, "about": about})
     return result
 
 
@@ -99,7 +104,15 @@ class Settings:
     disabled: bool = setting("OTEL_SDK_DISABLED", _flag, False, "turn everything off")
     capture_content: str = setting(
         "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
-        _one_of("NO_CONTENT", "SPAN_ONLY", "EVENT_ONLY", "SPAN_AND_EVENT"),
+        # Older instrumentations read true and false from the same variable.
+        _one_of(
+            "NO_CONTENT",
+            "SPAN_ONLY",
+            "EVENT_ONLY",
+            "SPAN_AND_EVENT",
+            true="SPAN_AND_EVENT",
+            false="NO_CONTENT",
+        ),
         "NO_CONTENT",
         "put prompts and answers on spans, on events, on both or nowhere",
     )
@@ -125,10 +138,10 @@ class Settings:
         "what to do when another GenAI instrumentation's span is current",
     )
     propagate_hosts: tuple[str, ...] = setting(
-        "OTEL_STREAM_PROPAGATE_HOSTS", _names, (), "hosts that are sent the trace context"
+        "OTEL_STREAM_PROPAGATE_HOSTS", _list, (), "hosts that are sent the trace context"
     )
     disabled_taps: tuple[str, ...] = setting(
-        "OTEL_STREAM_DISABLED_TAPS", _names, (), "taps that are not installed, e.g. flask,urllib3"
+        "OTEL_STREAM_DISABLED_TAPS", _list, (), "taps that are not installed, e.g. flask,urllib3"
     )
     estimate_usage: str = setting(
         "OTEL_STREAM_ESTIMATE_USAGE",
@@ -189,6 +202,13 @@ class Settings:
         "OTEL_STREAM_LIVE_TEXT", _flag, False, "let the text of answers onto the live feed"
     )
 
+    tail: str = setting(
+        "OTEL_STREAM_TAIL",
+        _text,
+        "",
+        "write events as lines of JSON to 'stderr', a file, a FIFO or a Unix socket",
+    )
+
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
         """Return the settings the environment gives; `overrides` win and are checked like it.
@@ -198,9 +218,10 @@ class Settings:
         env = os.environ if env is None else env
         values = {name: _checked(name, value) for name, value in overrides.items()}
         for row in fields(cls):
-            text = env.get(row.metadata["env"], "").strip()
+            variable = row.metadata["env"]
+            text = env.get(variable, "").strip()
             if text and row.name not in values:
-                values[row.name] = _parsed(row.metadata, text)
+                values[row.name] = row.metadata["kind"].parse(variable, text)
         return cls(**values)
 
 
@@ -210,14 +231,7 @@ def _checked(name: str, value: Any) -> Any:
     if row is None:
         raise TypeError(f"there is no setting {name!r}; there are {', '.join(setting_names())}")
     text = ",".join(value) if isinstance(value, (tuple, list)) else str(value)
-    return _parsed(row.metadata, text)
-
-
-def _parsed(row: Mapping[str, Any], text: str) -> Any:
-    try:
-        return row["parse"](text)
-    except ValueError as error:
-        raise SettingError(f"{row['env']} must be {error}; got {text!r}") from None
+    return row.metadata["kind"].parse(name, text)
 
 
 def setting_names() -> tuple[str, ...]:
@@ -225,15 +239,39 @@ def setting_names() -> tuple[str, ...]:
     return tuple(row.name for row in fields(Settings))
 
 
-def table() -> list[tuple[str, str, str, str]]:
-    """Return rows of (variable, name, default, meaning) for the docs and `otel-stream doctor`."""
+def unknown_variables(env: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Return the variables that look like settings of ours and are none: misspelt, or of another version."""
+    env = os.environ if env is None else env
+    known = {row.env for row in table()}
+    return tuple(sorted(name for name in env if name.startswith("OTEL_STREAM_") and name not in known))
+
+
+class Row(NamedTuple):
+    """One line of the table of settings, all of it text."""
+
+    env: str
+    name: str
+    allowed: str
+    default: str
+    about: str
+
+
+def table() -> list[Row]:
+    """Return the table of settings, for docs/configuration.md and `otel-stream doctor`."""
     return [
-        (row.metadata["env"], row.name, _shown(row.default), row.metadata["about"])
+        Row(meta["env"], row.name, meta["kind"].allowed, _shown(row.default), meta["about"])
         for row in fields(Settings)
+        for meta in (row.metadata,)
     ]
 
 
 def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return ",".join(value) if isinstance(value, tuple) else str(value)
+    return (
+        ",".join(value)
+        if isinstance(value, tuple)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )

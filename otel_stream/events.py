@@ -128,14 +128,29 @@ _decoder: msgspec.json.Decoder[StreamEvent] = msgspec.json.Decoder(StreamEvent)
 
 
 def encode(event: StreamEvent) -> bytes:
-    """Return the event as one line of JSON, without the line end; fields left at their default are omitted."""
-    return _encoder.encode(event)
+    """Return the event as a line of JSON without its end; fields at their default are omitted.
+
+    Half of a surrogate pair (an emoji cut in two by the provider) is no UTF-8; it is told as U+FFFD.
+    """
+    try:
+        return _encoder.encode(event)
+    except UnicodeEncodeError:
+        return _encoder.encode(msgspec.structs.replace(event, **_without_surrogates(event)))
+
+
+def _without_surrogates(event: StreamEvent) -> dict[str, str]:
+    values = msgspec.structs.asdict(event).items()
+    return {name: _printable(value) for name, value in values if isinstance(value, str)}
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def decode(line: bytes | str) -> StreamEvent:
     """Return the event a line of JSON tells; unknown further fields are ignored.
 
-    Raises: msgspec.ValidationError (a ValueError) when the line is no event, with the path of what is wrong.
+    Raises: msgspec.DecodeError (a ValueError) when the line is no event, with the path of what is wrong.
     """
     return _decoder.decode(line)
 
