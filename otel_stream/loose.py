@@ -6,6 +6,7 @@ of a wrong type fall back to their default. So a vendor's surprise costs one fie
 
 from __future__ import annotations
 
+import json
 import types
 import typing
 from functools import lru_cache
@@ -46,8 +47,8 @@ def parse(raw: bytes) -> Any:
         return _any.decode(raw)
     except NOT_JSON:
         pass
-    try:
-        return _any.decode(raw.decode("utf-8", "replace"))
+    try:  # the standard library also takes lone surrogates: half an emoji, the other half comes next
+        return json.loads(raw.decode("utf-8", "replace"))
     except NOT_JSON:
         return None
 
@@ -72,6 +73,8 @@ def _bend(value: Any, wanted: Any) -> Any:
         return [bend(item, struct) for item in value if isinstance(item, dict)]
     if struct is not None and not listed and isinstance(value, dict):
         return bend(value, struct)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # 7.0 tokens are 7
     try:
         return msgspec.convert(value, wanted)
     except NOT_JSON:

@@ -16,8 +16,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from otel_stream.events import Channel
+from otel_stream.loose import parse
 
 T = TypeVar("T")
+
+MAX_WORD = 128  # characters kept of an error type or code
 
 _RAW_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _BASE64_RUN = re.compile(rb"[A-Za-z0-9+/=_-]{512,}")
@@ -49,7 +52,7 @@ class Failure(msgspec.Struct, frozen=True, gc=False):
 
     type: str | None
     code: str | None
-    message: str
+    message: str | None
 
 
 class Meaning(Protocol):
@@ -177,3 +180,48 @@ class CallFacts(msgspec.Struct, frozen=True):
     attributes: dict[str, Any] = {}
     """Request attributes under their semantic-convention names."""
     prompt_characters: int = 0
+
+
+def read_failure(body: bytes, error_type: str | None = None) -> Failure | None:
+    """Return the error a JSON body or frame tells, in the shapes providers use; None when there is none.
+
+    Shapes: `{"error": {"type", "code", "status", "message"}}`, `{"error": "…"}`, `{"message", "code"}`,
+    `{"detail": …}`, `{"errors": [{"code", "message"}]}`, and each of these as the only element of an array.
+    `error_type` is used where the body names none (AWS puts it into a header).
+    """
+    value = parse(body)
+    if isinstance(value, list) and value:
+        value = value[0]
+    match value:
+        case {"error": dict() as error} | {"errors": [dict() as error, *_]}:
+            return _failure(error, error_type)
+        case {"error": str(message)} | {"detail": str(message)}:
+            return _failure({**value, "message": message}, error_type)
+        case {"message": str()}:
+            return _failure(value, error_type)
+    return Failure(error_type, None, None) if error_type else None
+
+
+def failure_of(error: msgspec.Raw) -> Failure | None:
+    """Return the failure a frame's `error` member tells; None when it is missing or null."""
+    raw = bytes(error)
+    if raw in (b"", b"null"):
+        return None
+    return read_failure(b'{"error":' + raw + b"}") or Failure(None, None, None)
+
+
+def _failure(error: dict[str, Any], error_type: str | None) -> Failure:
+    kind = _word(error.get("type")) or error_type or _word(error.get("status"))
+    message = error.get("message")
+    return Failure(kind, _word(error.get("code")), message if isinstance(message, str) else None)
+
+
+def _word(value: object) -> str | None:
+    match value:
+        case bool():
+            return None
+        case str() if value:
+            return value[:MAX_WORD]
+        case int():
+            return str(value)
+    return None

@@ -32,7 +32,7 @@ from otel_stream.events import (
 )
 from otel_stream.meaning import CallFacts, Failure, Usage
 from otel_stream.pricing import UNPRICED, Price, PriceFunction
-from otel_stream.transcript import Transcript
+from otel_stream.transcript import Transcript, whole_characters
 
 Ending: TypeAlias = Literal["eof", "closed", "cancelled", "failed", "timeout", "abandoned"]
 """What the transport or the caller did: body ended, closed early, task cancelled, an exception, never closed."""
@@ -277,7 +277,7 @@ class Recorder:
         self.broadcaster.send(
             TextDelta(
                 self.request_id,
-                text if self.with_text else "",
+                whole_characters(text) if self.with_text else "",
                 channel,
                 index,
                 len(text),
@@ -427,9 +427,9 @@ class Recorder:
         }
 
     def _message(self, outcome: Outcome, error: BaseException | None) -> str:
-        if self.failure is not None:
+        if self.failure is not None and self.failure.message:
             return self.failure.message
-        if self.failed:
+        if self.failed and (self.status or 0) >= 400:  # noqa: PLR2004
             return f"HTTP {self.status}"
         if error is not None and outcome in ("error", "timeout"):
             return str(error) or type(error).__name__

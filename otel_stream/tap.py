@@ -255,7 +255,7 @@ class Tap:
             if recorder is not None:
                 header = recorder.attributes.pop("error_header", None)
                 failure = read_failure(body, header if isinstance(header, str) else None)
-                recorder.error(failure or Failure(None, None, ""))
+                recorder.error(failure or Failure(None, None, None))
             return
         if (failure := _error_document(body)) is not None and recorder is not None:
             recorder.error(failure)

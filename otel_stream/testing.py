@@ -24,6 +24,16 @@ __all__ = ["Replay", "replay", "set_reraise"]
 MAX_REPLAYED_CHARACTERS = 1 << 30  # a test's own recording is not capped
 
 
+class Members(dict[str, Any]):
+    """A dict whose members can also be read as attributes."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
 class Replay(msgspec.Struct, kw_only=True):
     """What a response came to. `usage` members and everything optional are None where not reported."""
 
@@ -38,9 +48,9 @@ class Replay(msgspec.Struct, kw_only=True):
     response_id: str | None = None
     response_model: str | None = None
     finish_reasons: list[str] = []
-    usage: dict[str, int | None] | None = None
+    usage: Members | None = None
     """`input_tokens`, `output_tokens`, `cache_read_tokens`, `cache_write_tokens`, `reasoning_tokens`."""
-    error: dict[str, str | None] | None = None
+    error: Members | None = None
     """`{"type", "code", "message"}` as the provider told it, in the stream or as an HTTP error."""
     outcome: Outcome | None = None
     facts: CallFacts | None = None
@@ -127,15 +137,15 @@ def _result(collector: _Collector) -> Replay:
         response_model=recorder.response_model,
         finish_reasons=list(recorder.finish_reasons),
         usage=_usage(recorder),
-        error=None if failure is None else msgspec.to_builtins(failure),
+        error=None if failure is None else Members(msgspec.to_builtins(failure)),
         outcome=ended.outcome,
         facts=recorder.facts,
     )
 
 
-def _usage(recorder: Recorder) -> dict[str, int | None] | None:
+def _usage(recorder: Recorder) -> Members | None:
     usage = recorder.reported
     if usage is None:
         return None
     names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
-    return {name: getattr(usage, name) for name in names}
+    return Members({name: getattr(usage, name) for name in names})

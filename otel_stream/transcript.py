@@ -82,4 +82,11 @@ class Transcript:
     def cut(self) -> str:
         """Return the visible text that came since the last cut: the text of one window of deltas."""
         pieces, self._cut = self._pieces[self._cut :], len(self._pieces)
-        return "".join(text for kind, _, text in pieces if kind == "output")
+        return whole_characters("".join(text for kind, _, text in pieces if kind == "output"))
+
+
+def whole_characters(text: str) -> str:
+    """Return the text with split surrogate pairs made whole and lone surrogates as U+FFFD."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

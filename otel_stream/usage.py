@@ -9,7 +9,6 @@ from decimal import Decimal, InvalidOperation
 
 import msgspec
 
-from otel_stream.loose import LooseDecoder
 from otel_stream.meaning import Usage
 
 
@@ -34,20 +33,16 @@ class ChatUsage(msgspec.Struct, gc=False):
     cost: msgspec.Raw = msgspec.Raw()
 
 
-_chat = LooseDecoder(ChatUsage)
 _NONE = _Details()
 
 
-def chat_usage(raw: bytes) -> Usage | None:
+def chat_usage(found: ChatUsage | None) -> Usage | None:
     """Return what a `usage` object says, or None when it says nothing.
 
     `prompt_tokens` includes cached, `completion_tokens` reasoning tokens; where a service leaves reasoning
     out of them (xAI chat), the total tells, and it is added.
     https://platform.openai.com/docs/api-reference/chat/object
     """
-    if raw in (b"", b"null"):
-        return None
-    found = _chat.decode(raw)
     if found is None or (found.prompt_tokens is None and found.completion_tokens is None):
         return None
     given, made = found.prompt_tokens_details or _NONE, found.completion_tokens_details or _NONE
@@ -74,7 +69,7 @@ def _first(*values: int | None) -> int | None:
     return next((value for value in values if value is not None), None)
 
 
-def money(raw: bytes) -> Decimal | None:
+def money(raw: msgspec.Raw) -> Decimal | None:
     """Return a provider-reported amount in US dollars, exactly as written; None when it is no number ≥ 0."""
     try:
         amount = Decimal(bytes(raw).decode("ascii").strip('"'))

@@ -12,7 +12,7 @@ import msgspec
 
 from otel_stream.facts import facts
 from otel_stream.loose import LooseDecoder
-from otel_stream.meaning import CallFacts, Frame, Meaning, Request, Usage, read_failure
+from otel_stream.meaning import CallFacts, Failure, Frame, Meaning, Request, Usage, failure_of
 
 
 class _OutputDetails(msgspec.Struct, gc=False):
@@ -144,23 +144,26 @@ class AnthropicMessages:
     def _block(self, block: _Block, index: int) -> None:
         if block.type == "tool_use":
             self._tools.add(index)
-            whole_input = "" if block.input in (b"", b"{}") else bytes(block.input).decode()
-            self._meaning.tool_call(index, id=block.id, name=block.name, arguments=whole_input)
+            whole = bytes(block.input)  # empty while streaming: the input comes as deltas
+            arguments = "" if whole == b"{}" else whole.decode()
+            self._meaning.tool_call(index, id=block.id, name=block.name, arguments=arguments)
         elif block.type == "text" and block.text:
             self._meaning.delta(block.text)
         elif block.type == "thinking" and block.thinking:
             self._meaning.delta(block.thinking, "reasoning")
 
     def _block_delta(self, event: _Event) -> None:
-        delta = event.delta
-        if delta is None:
-            self._meaning.skip("content_block_delta")
-        elif delta.text:
-            self._meaning.delta(delta.text)
-        elif delta.thinking:
-            self._meaning.delta(delta.thinking, "reasoning")
-        elif delta.partial_json and event.index in self._tools:
-            self._meaning.tool_call(event.index, arguments=delta.partial_json)
+        match event.delta:
+            case _Delta(type="text_delta", text=str(text)) if text:
+                self._meaning.delta(text)
+            case _Delta(type="thinking_delta", thinking=str(text)) if text:
+                self._meaning.delta(text, "reasoning")
+            case _Delta(type="input_json_delta", partial_json=str(text)) if text and event.index in self._tools:
+                self._meaning.tool_call(event.index, arguments=text)
+            case _Delta(type=kind) if kind in _QUIET_DELTAS:
+                pass
+            case _:
+                self._meaning.skip("content_block_delta")
 
     def _message_delta(self, event: _Event) -> None:
         self._account(event.usage)
@@ -172,9 +175,7 @@ class AnthropicMessages:
         self._meaning.done()
 
     def _error(self, event: _Event) -> None:
-        failure = read_failure(b'{"error":' + (bytes(event.error) or b"{}") + b"}")
-        if failure is not None:
-            self._meaning.error(failure)
+        self._meaning.error(failure_of(event.error) or Failure(None, None, None))
 
     def _account(self, usage: _Usage | None) -> None:
         """Every report is cumulative: values overwrite, missing ones leave what was known."""
@@ -202,6 +203,10 @@ class AnthropicMessages:
             cache_write_tokens=written,
             reasoning_tokens=known.get("thinking"),
         )
+
+
+_QUIET_DELTAS = ("text_delta", "thinking_delta", "input_json_delta", "signature_delta", "citations_delta")
+"""Delta types that are known, whatever they carry."""
 
 
 def _nothing(_: _Event) -> None:

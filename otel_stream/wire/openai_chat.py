@@ -12,8 +12,8 @@ import msgspec
 
 from otel_stream.facts import facts
 from otel_stream.loose import LooseDecoder
-from otel_stream.meaning import CallFacts, Frame, Meaning, Request, read_failure
-from otel_stream.usage import chat_usage
+from otel_stream.meaning import CallFacts, Frame, Meaning, Request, failure_of
+from otel_stream.usage import ChatUsage, chat_usage
 
 
 class _Function(msgspec.Struct, gc=False):
@@ -44,7 +44,7 @@ class _Choice(msgspec.Struct, gc=False):
 
 
 class _Groq(msgspec.Struct, gc=False):
-    usage: msgspec.Raw = msgspec.Raw()
+    usage: ChatUsage | None = None
     error: msgspec.Raw = msgspec.Raw()
 
 
@@ -52,7 +52,7 @@ class _Chunk(msgspec.Struct, gc=False):
     id: str | None = None
     model: str | None = None
     choices: list[_Choice] | None = None
-    usage: msgspec.Raw = msgspec.Raw()
+    usage: ChatUsage | None = None
     error: msgspec.Raw = msgspec.Raw()
     x_groq: _Groq | None = None
 
@@ -115,7 +115,7 @@ class OpenAIChat:
                 self._delta(delta, choice.index)
             if choice.finish_reason:
                 meaning.finish(choice.finish_reason, choice.index)
-        if chunk.usage or chunk.x_groq:
+        if chunk.usage is not None or chunk.x_groq is not None:
             self._account(chunk)
         if chunk.error:
             self._fail(chunk.error)
@@ -152,9 +152,8 @@ class OpenAIChat:
         if chunk.x_groq is not None and chunk.x_groq.error:
             self._fail(chunk.x_groq.error)
 
-    def _fail(self, raw: bytes) -> None:
-        failure = read_failure(b'{"error":' + bytes(raw) + b"}")
-        if failure is not None:
+    def _fail(self, error: msgspec.Raw) -> None:
+        if (failure := failure_of(error)) is not None:
             self._meaning.error(failure)
 
 
