@@ -24,7 +24,7 @@ lint: $(VENV)/.ready-test $(VENV)/.ready-lint ## ruff, mypy --strict, import-lin
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/lint-imports --no-cache --no-logo
 
 format: $(VENV)/.ready-lint ## format the code and mend what ruff can mend
 	@$(BIN)/ruff format --quiet .
