@@ -16,6 +16,7 @@ from otel_stream.broadcaster import StreamEventBroadcaster
 from otel_stream.events import Completed, Ended, Error, Outcome, Started, StreamEvent, TextDelta
 from otel_stream.meaning import CallFacts, Request
 from otel_stream.recorder import Policy, Recorder
+from otel_stream.stream import Stream
 from otel_stream.tap import Tap
 from otel_stream.transcript import Transcript
 
@@ -71,10 +72,10 @@ class _Collector:
         if isinstance(event, TextDelta):
             self.events.append(event)
 
-    def started(self, event: Started, stream: Recorder) -> None:  # noqa: ARG002 - a sink
+    def started(self, event: Started, stream: Stream) -> None:  # noqa: ARG002 - a sink
         self.events.append(event)
 
-    def ended(self, event: Ended, stream: Recorder) -> None:  # noqa: ARG002 - a sink
+    def ended(self, event: Ended, stream: Stream) -> None:  # noqa: ARG002 - a sink
         self.events.append(event)
 
     def open(self, facts: CallFacts, began: float | None) -> Recorder:
