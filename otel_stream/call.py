@@ -1,0 +1,204 @@
+"""The call context: one request to the gateway, from the server tap or `gateway_call` to the client taps.
+
+A contextvar carries it, so that each upstream attempt knows who is asking and which call it belongs to.
+A call that has ended is never attributed to: a worker task made during one request keeps its contextvars
+for ever and serves others as well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from functools import cached_property
+
+from opentelemetry import baggage, context, propagate, trace
+from opentelemetry.context import Context
+
+from otel_stream import attribution
+from otel_stream.events import Outcome
+from otel_stream.identity import NOBODY, Who
+from otel_stream.stream import Stream
+
+_current: ContextVar[CallContext | None] = ContextVar("otel_stream_call", default=None)
+
+
+class CallContext:
+    """Who is asking, what their request came with, and the upstream streams opened for it.
+
+    Lives from the request's arrival to the last byte of its answer. Any thread may report streams.
+    """
+
+    def __init__(
+        self,
+        headers: Mapping[str, str] | None = None,
+        *,
+        given: Who = NOBODY,
+        metadata: Callable[[], Mapping[str, object]] = dict,
+        outer: CallContext | None = None,
+        identified: bool = True,
+    ) -> None:
+        """`headers` has lower-case names; `metadata` is asked once, when the first stream opens.
+
+        `outer` is the call this one refines: what is not given here is taken from there, and it counts
+        this one's streams too. Without `identified`, nothing is known but what is `given`.
+        """
+        self.headers: Mapping[str, str] = headers or {}
+        self.given = given
+        self.outer = outer
+        self.hung_up = False
+        self.upstream_opened = 0
+        """LLM calls this call made so far, streaming or not."""
+        self.upstream_succeeded = 0
+        """Those of them that streamed and were completed."""
+        self._metadata = metadata
+        self._identified = identified
+        self._streams: dict[str, Stream] = {}
+        self._lock = threading.RLock()  # a finalizer may run inside it
+        self._ended = False
+        here = context.get_current()
+        self._here = here if trace.get_current_span(here).get_span_context().is_valid else None
+
+    # -- who asks ----------------------------------------------------------------------------------
+
+    @cached_property
+    def who(self) -> Who:
+        """Who is asking; settled when first read, which is when the first stream opens."""
+        if self.outer is not None:
+            found = _refined(self.outer.who, self._own)
+        elif self._identified:
+            found = attribution.identify(self.headers, self._baggage, self._metadata(), self.given)
+        else:
+            found = _refined(NOBODY, self.given)
+        return Who(found.agent_type, found.tenant, found.session_id, self.call_id, self.private)
+
+    @cached_property
+    def _own(self) -> Who:
+        """What this refinement says itself: of headers handed to it everything, else what is given."""
+        if not self.headers:
+            return self.given
+        own = attribution.identify(self.headers, self._baggage, {}, self.given)
+        known = own.agent_type if own.agent_type != attribution.UNKNOWN else None
+        return Who(known, own.tenant, own.session_id, own.call_id, own.private)
+
+    @cached_property
+    def call_id(self) -> str | None:
+        """The gateway's id of the request: given, the caller's, or ours."""
+        own = attribution.clean(self.given.call_id) or attribution.call_id(self.headers)
+        if own is not None:
+            return own
+        if self.outer is not None:
+            return self.outer.call_id
+        return f"call_{uuid.uuid4().hex[:16]}" if self._identified else None
+
+    @cached_property
+    def private(self) -> bool:
+        """Whether the text of this call's answers stays out of every event."""
+        outer = self.outer is not None and self.outer.private
+        return outer or self.given.private or attribution.is_private(self.headers)
+
+    # -- where it belongs ----------------------------------------------------------------------------
+
+    @cached_property
+    def parent(self) -> Context | None:
+        """Parent for spans of this call: the span current at its start, else the caller's `traceparent`."""
+        if self._here is not None:
+            return self._here
+        if trace.get_current_span(self._inbound).get_span_context().is_valid:
+            return self._inbound
+        return None if self.outer is None else self.outer.parent
+
+    @cached_property
+    def _inbound(self) -> Context:
+        """The trace context and baggage the caller sent. Extracting takes 10 µs, so not without need."""
+        fields = propagate.get_global_textmap().fields
+        if any(field.lower() in self.headers for field in fields):
+            return propagate.extract(self.headers, context=Context())
+        return Context()
+
+    @property
+    def _baggage(self) -> Mapping[str, object]:
+        return baggage.get_all(self._inbound) or baggage.get_all(self._here or Context())
+
+    # -- its streams ---------------------------------------------------------------------------------
+
+    @property
+    def upstream_open(self) -> int:
+        """How many of its upstream streams (not plain calls) are open now."""
+        return sum(stream.facts.streaming for stream in tuple(self._streams.values()))
+
+    @property
+    def is_covered(self) -> bool:
+        """Whether an upstream stream tells this call's answer: one is open or was completed."""
+        return self.upstream_succeeded > 0 or self.upstream_open > 0
+
+    def opened(self, stream: Stream) -> None:
+        """Note a stream of this call; one taken from the server tap is the call itself and not counted."""
+        if stream.source == "downstream":
+            return
+        with self._lock:
+            self.upstream_opened += 1
+            self._streams[stream.request_id] = stream
+        stream.hung_up = stream.hung_up or self.hung_up
+        if self.outer is not None:
+            self.outer.opened(stream)
+
+    def closed(self, stream: Stream, outcome: Outcome) -> None:
+        """Note how a stream ended, also long after the call did."""
+        with self._lock:
+            if self._streams.pop(stream.request_id, None) is None:
+                return
+            self.upstream_succeeded += outcome == "completed" and stream.facts.streaming
+        if self.outer is not None:
+            self.outer.closed(stream, outcome)
+
+    # -- its end ---------------------------------------------------------------------------------------
+
+    @property
+    def ended(self) -> bool:
+        return self._ended or (self.outer is not None and self.outer.ended)
+
+    def hang_up(self) -> None:
+        """The caller is gone: streams that nobody closes from now on count as cancelled."""
+        self.hung_up = True
+        for stream in tuple(self._streams.values()):
+            stream.hung_up = True
+
+    def end(self) -> None:
+        """The call is over; only the first call counts. Streams may outlive it."""
+        self._ended = True
+
+
+def _refined(who: Who, own: Who) -> Who:
+    return Who(
+        attribution.clean(own.agent_type) or who.agent_type,
+        attribution.clean(own.tenant) or who.tenant,
+        attribution.clean(own.session_id) or who.session_id,
+    )
+
+
+def current() -> CallContext | None:
+    """Return the live call the running code works for, or None; never one that has ended.
+
+    What a call that asked for privacy left running stays private, though it is attributed to nobody.
+    """
+    call = _current.get()
+    if call is None or not call.ended:
+        return call
+    return CallContext(given=Who(private=True), identified=False) if call.private else None
+
+
+@contextlib.contextmanager
+def entered(call: CallContext) -> Iterator[CallContext]:
+    """Make `call` the current one for the block, and take no offence where the block ends elsewhere.
+
+    A coroutine that is closed by the garbage collector leaves its block in another context.
+    """
+    token = _current.set(call)
+    try:
+        yield call
+    finally:
+        with contextlib.suppress(ValueError):
+            _current.reset(token)
