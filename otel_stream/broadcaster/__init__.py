@@ -6,13 +6,15 @@ Semantics are those of tokio's broadcast channel, but the capacity is exact and 
 
 from __future__ import annotations
 
+import operator
 import weakref
 from collections.abc import Callable
 
 from otel_stream.broadcaster._channel import Channel
-from otel_stream.broadcaster._cursor import Filter, Lagged
+from otel_stream.broadcaster._cursor import Filter
 from otel_stream.broadcaster._listener import MAX_FAILURES, Listen, Listener
-from otel_stream.broadcaster.receiver import Closed, Empty, Receiver, ReceiverState
+from otel_stream.broadcaster.errors import Closed, Empty, Lagged
+from otel_stream.broadcaster.receiver import Receiver, ReceiverState
 from otel_stream.events import StreamEvent, TextDelta
 
 __all__ = [
@@ -35,14 +37,14 @@ class StreamEventBroadcaster:
     many. At most twice as many (or 64 more) are held, and none without receivers. Rule: events a second at
     peak x seconds between reads x 2. Closing is explicit, or happens when the broadcaster is collected.
 
-    Raises: ValueError for a capacity below 1 or above `MAX_CAPACITY`.
+    Raises: ValueError for a capacity below 1 or above `MAX_CAPACITY`, TypeError for one that is no int.
     """
 
     active: bool
     """Somebody wants deltas. A plain attribute: asking before building an event costs next to nothing."""
 
     def __init__(self, capacity: int = 1000) -> None:
-        if not 1 <= capacity <= MAX_CAPACITY:
+        if not 1 <= operator.index(capacity) <= MAX_CAPACITY:
             raise ValueError(f"capacity must be from 1 to {MAX_CAPACITY} events; got {capacity}")
         self.active = False
         self._channel = Channel(capacity, _weakly(self))
@@ -79,13 +81,16 @@ class StreamEventBroadcaster:
             self._tell(event)
         return 0
 
-    def subscribe(self, filter: Filter | None = None, name: str = "subscriber") -> Receiver:
+    def subscribe(
+        self, filter: Filter | None = None, name: str | None = None, *, since: int | None = None
+    ) -> Receiver:
         """Return a receiver of the events sent from now on, of those `filter` is true for (None: of all).
 
-        `name` is the label under which lost events are counted. On a closed broadcaster the receiver is at
-        its end from the start.
+        `name` is the label under which lost events are counted (None: "subscriber"). `since` begins earlier,
+        at another receiver's `position`; what is no longer kept counts as lagged, what was sent while nobody
+        subscribed was never numbered. On a closed broadcaster the receiver is at its end from the start.
         """
-        return Receiver(self._channel, filter, name)
+        return Receiver(self._channel, filter, name or "subscriber", since)
 
     def add_listener(self, function: Listen, *, deltas: bool = False) -> Callable[[], None]:
         """Call the function inside every `send` that is not a `TextDelta`, or of every one; lose none.
@@ -153,21 +158,26 @@ class StreamEventBroadcaster:
     def _listen(self, listeners: tuple[Listener, ...]) -> None:
         self._listeners = listeners
         self._delta_listeners = tuple(listener for listener in listeners if listener.deltas)
-        self._changed(self._channel.count())
+        self._changed()
 
-    def _changed(self, receivers: int) -> None:
+    def _changed(self) -> None:
         """Bring the flags `send` looks at up to date; called under the log's lock."""
-        self._subscribed = receivers
-        self.active = not self._channel.closed and bool(receivers or self._delta_listeners)
+        channel = self._channel
+        while True:
+            receivers = channel.count()
+            self._subscribed = receivers
+            self.active = not channel.closed and (receivers > 0 or self._delta_listeners != ())
+            if receivers == channel.count():  # else a finalizer has dropped one in between
+                return
 
 
-def _weakly(broadcaster: StreamEventBroadcaster) -> Callable[[int], None]:
+def _weakly(broadcaster: StreamEventBroadcaster) -> Callable[[], None]:
     """Return a call of `_changed` that does not keep the broadcaster alive."""
     reference = weakref.ref(broadcaster)
 
-    def changed(receivers: int) -> None:
+    def changed() -> None:
         alive = reference()
         if alive is not None:
-            alive._changed(receivers)  # noqa: SLF001 - our own
+            alive._changed()  # noqa: SLF001 - our own
 
     return changed

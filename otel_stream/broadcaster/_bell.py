@@ -29,18 +29,19 @@ class _Waiter(Protocol):
 class Bell:
     """`armed` holds a waiter for each wait under way; when it is empty, there is nobody to ring for."""
 
-    __slots__ = ("_hubs", "armed")
+    __slots__ = ("_hubs", "_lock", "armed")
 
     def __init__(self) -> None:
         self.armed: deque[_Waiter] = deque()
+        self._lock = threading.Lock()
         self._hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Hub] = weakref.WeakKeyDictionary()
 
     def ring(self) -> None:
         """Wake everybody who waits. Never blocks, from any thread."""
         waiters: dict[_Waiter, None] = {}
-        # Bounded, since those already woken may arm again while we go on.
-        for _ in range(len(self.armed)):
-            with contextlib.suppress(IndexError):  # another sender was faster
+        with contextlib.suppress(IndexError):  # another sender was faster
+            # Not until it is empty: those already woken may arm again while we go on.
+            for _ in range(len(self.armed)):
                 waiters[self.armed.popleft()] = None
         for waiter in waiters:
             waiter.wake()
@@ -81,6 +82,7 @@ class Bell:
     def reset(self) -> None:
         """Forget all waiters, in a forked child: their loops and threads stayed with the parent."""
         self.armed.clear()
+        self._lock = threading.Lock()
         self._hubs = weakref.WeakKeyDictionary()
 
     def _disarm(self, waiter: _Waiter) -> None:
@@ -91,11 +93,17 @@ class Bell:
     def _hub(self, loop: asyncio.AbstractEventLoop) -> _Hub:
         hub = self._hubs.get(loop)
         if hub is None:
-            for known in list(self._hubs):
-                if known.is_closed():
-                    self._hubs.pop(known, None)
-            hub = self._hubs[loop] = _Hub(loop)
+            with self._lock:
+                self._forget_closed_loops()
+                hub = self._hubs[loop] = _Hub(loop)
         return hub
+
+    def _forget_closed_loops(self) -> None:
+        """Drop the hubs of loops that were closed with tasks still waiting; a wait keeps its loop alive."""
+        for loop, hub in list(self._hubs.items()):
+            if loop.is_closed():
+                hub.parked = {}
+                self._hubs.pop(loop, None)
 
 
 class _Hub:

@@ -30,11 +30,11 @@ class Member(Protocol):
 
 
 class Channel:
-    """`on_change(count)` is called under the log's lock with the new number of members."""
+    """`on_change()` is called under the log's lock when members have come or gone."""
 
     __slots__ = ("__weakref__", "_members", "_retired", "closed", "log", "news", "on_change", "vacant")
 
-    def __init__(self, capacity: int, on_change: Callable[[int], None]) -> None:
+    def __init__(self, capacity: int, on_change: Callable[[], None]) -> None:
         self.log = EventLog(capacity)
         self.news = Bell()
         self.vacant = Bell()
@@ -44,15 +44,15 @@ class Channel:
         self._retired: Counter[str] = Counter()
         _channels.add(self)
 
-    def join(self, member: Member) -> int:
-        """Count the member in and return the position of the first event it is owed."""
+    def join(self, member: Member, since: int | None) -> int:
+        """Count the member in and return the position of the first event it is owed, by default the next."""
         with self.log.lock:
             dead = [] if self._members else self.log.clear()
             self._members[id(member)] = weakref.ref(member)
-            self.on_change(len(self._members))
+            self.on_change()
             end = self.log.end()
         del dead
-        return end
+        return end if since is None else min(since, end)
 
     def leave(self, member: Member) -> None:
         """Count the member out; with the last one goes what it was owed. Only the first call counts."""
@@ -61,7 +61,7 @@ class Channel:
                 return
             self._retire(member)
             vacant = not self._members
-            self.on_change(len(self._members))
+            self.on_change()
             dead = self.log.clear() if vacant else []
         del dead
         if vacant:
@@ -77,7 +77,8 @@ class Channel:
 
     def members(self) -> list[Member]:
         with self.log.lock:
-            return [member for ref in self._members.values() if (member := ref()) is not None]
+            # Copied first: taking a reference may run a finalizer that drops a member.
+            return [member for ref in list(self._members.values()) if (member := ref()) is not None]
 
     def lost(self) -> Counter[str]:
         """Return how many events each name has lost to overwriting, of those gone as well."""
@@ -95,7 +96,7 @@ class Channel:
         for member in self.members():
             member.detach()
         self._members = {}
-        self.on_change(0)
+        self.on_change()
 
     def _retire(self, member: Member) -> None:
         name = member.name

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from otel_stream import _guard
 from otel_stream.broadcaster._log import EventLog
+from otel_stream.broadcaster.errors import Lagged
 from otel_stream.events import StreamEvent
 
 Filter: TypeAlias = Callable[[StreamEvent], object]
@@ -17,14 +18,6 @@ Filter: TypeAlias = Callable[[StreamEvent], object]
 
 WINDOW = 256  # events a filter looks at for each time the log is locked
 EVERYTHING = 1 << 62
-
-
-class Lagged(Exception):  # noqa: N818 - the name the semantics are known by
-    """The receiver was too slow: `missed` events were overwritten. Reading goes on with the oldest kept."""
-
-    def __init__(self, missed: int) -> None:
-        super().__init__(f"{missed} events were overwritten before they were read")
-        self.missed = missed
 
 
 class Cursor:

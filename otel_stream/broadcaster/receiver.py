@@ -13,18 +13,11 @@ from types import TracebackType
 from typing import NamedTuple, final
 
 from otel_stream.broadcaster._channel import Channel
-from otel_stream.broadcaster._cursor import EVERYTHING, Cursor, Filter, Lagged
+from otel_stream.broadcaster._cursor import EVERYTHING, Cursor, Filter
+from otel_stream.broadcaster.errors import Closed, Empty, Lagged
 from otel_stream.events import StreamEvent
 
 BUDGET = 128  # events read one by one before the event loop gets a turn; tokio's budget of a task
-
-
-class Closed(Exception):  # noqa: N818
-    """Nothing is left and nothing more will come: the broadcaster or this receiver was closed."""
-
-
-class Empty(Exception):  # noqa: N818
-    """Nothing is there yet."""
 
 
 class ReceiverState(NamedTuple):
@@ -45,15 +38,16 @@ class Receiver:
     iterators and `*_many` go on. After the broadcaster's end what is kept is still read, then comes `Closed`.
     """
 
-    def __init__(self, channel: Channel, filter: Filter | None, name: str) -> None:
+    def __init__(self, channel: Channel, filter: Filter | None, name: str, since: int | None = None) -> None:
+        self._gone = True  # until it has joined
         self.name = name
         self._channel = channel
         self._filter = filter
         self._cursor = Cursor(channel.log, filter)
         self._budget = BUDGET
         self._waiting = False
+        self._cursor.position = channel.join(self, since)
         self._gone = False
-        self._cursor.position = channel.join(self)
 
     @property
     def received(self) -> int:
@@ -69,6 +63,11 @@ class Receiver:
     def closed(self) -> bool:
         """Whether nothing more will be sent to it; something may be left to read."""
         return self._gone or self._channel.closed
+
+    @property
+    def position(self) -> int:
+        """The number of the next event it reads, for `subscribe(since=)`; events are numbered from 0."""
+        return self._cursor.position
 
     def __len__(self) -> int:
         """Return how many events were sent and not read, those already overwritten included."""
@@ -117,7 +116,7 @@ class Receiver:
         """
         most = _checked(limit)
         while True:
-            if self._budget < BUDGET:
+            if self._budget <= 0:
                 await self._yield()
             events = self._take(most)
             if events:
@@ -243,8 +242,10 @@ class Receiver:
             await self._park()
 
     async def _yield(self) -> None:
+        """Give the loop a turn before reading on; without anything to read, parking gives it."""
         self._budget = BUDGET
-        await asyncio.sleep(0)
+        if self._ready():
+            await asyncio.sleep(0)
 
     async def _park(self) -> None:
         self._budget = BUDGET
