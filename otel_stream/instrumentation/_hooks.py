@@ -1,0 +1,188 @@
+"""Hooks into other people's libraries: rows of a table, put in after import and taken out by the same rows.
+
+A client library is never imported by us, and it does not matter whether it was before us. The rows of one
+tap in one module go in together or not at all; a library whose inside we do not know is left alone.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterable
+from types import ModuleType
+from typing import Any, NamedTuple, TypeAlias
+
+import wrapt
+
+from otel_stream import _guard
+
+_MARK = "__otel_stream_hooks__"  # on the class or module whose attributes we replaced
+
+Wrap: TypeAlias = Callable[[Callable[..., Any], ModuleType], Callable[..., Any]]
+"""Makes the replacement from the original and the module it was found in; keeps it in `__wrapped__`."""
+
+
+class Hook(NamedTuple):
+    """One row: the attribute `path` of `module` is replaced by what `wrap` makes of it."""
+
+    tap: str
+    """The name it is switched off by."""
+    module: str
+    path: str
+    """`Class.method` or `function`."""
+    wrap: Wrap
+
+
+class State(NamedTuple):
+    """Where a tap stands in one module: `installed`, `waiting` for its import, `failed` or `off`."""
+
+    tap: str
+    module: str
+    state: str
+    reason: str = ""
+
+
+class _Patch(NamedTuple):
+    owner: Any
+    name: str
+    original: Any
+    inherited: bool
+    replacement: Any
+
+
+class Hooks:
+    """The table and what has been put in of it. Both directions may be called any number of times."""
+
+    def __init__(self, table: Iterable[Hook]) -> None:
+        self._groups: dict[tuple[str, str], list[Hook]] = {}
+        for hook in table:
+            self._groups.setdefault((hook.tap, hook.module), []).append(hook)
+        self._off: frozenset[str] = frozenset()
+        self._active = False
+        self._patches: list[_Patch] = []
+        self._states: dict[tuple[str, str], State] = {}
+        self._awaited: set[str] = set()
+
+    def install(self, off: Iterable[str] = ()) -> None:
+        """Put the rows in, now or when their module is imported, but for the taps named in `off`.
+
+        Raises: whatever goes wrong with the import system; then nothing is left in.
+        """
+        self._active, self._off = True, frozenset(off)
+        try:
+            for module in {module for _, module in self._groups}:
+                self._await(module)
+        except BaseException:
+            self.remove()
+            raise
+
+    def remove(self) -> None:
+        """Take everything out again.
+
+        Where somebody else has wrapped our replacement it stays beneath theirs and passes everything by.
+        """
+        self._active = False
+        while self._patches:
+            _restore(self._patches.pop())
+        self._states.clear()
+
+    def states(self) -> list[State]:
+        """Return where each tap stands, in the order of the table."""
+        return [self._state(tap, module) for tap, module in self._groups]
+
+    def _state(self, tap: str, module: str) -> State:
+        if not self._active or tap in self._off:
+            return State(tap, module, "off")
+        return self._states.get((tap, module), State(tap, module, "waiting"))
+
+    def _await(self, name: str) -> None:
+        if name in sys.modules or name not in self._awaited:
+            self._awaited.add(name)
+            wrapt.register_post_import_hook(lambda module: self._imported(name, module), name)
+
+    def _imported(self, name: str, module: ModuleType) -> None:
+        """The module is here. An import of the host's never fails because of us."""
+        self._awaited.discard(name)
+        if not self._active:
+            return
+        for (tap, wanted), hooks in self._groups.items():
+            if wanted == name and tap not in self._off:
+                self._states[tap, name] = State(tap, name, "failed", "see the log")
+                with _guard.guard(f"hooking {tap}"):
+                    self._states[tap, name] = self._hook(tap, hooks, module)
+
+    def _hook(self, tap: str, hooks: list[Hook], module: ModuleType) -> State:
+        try:
+            self._patches.extend(_patched(hooks, module))
+        except (AttributeError, TypeError) as error:
+            _guard.logger.warning("%s is not watched, its inside is not as we know it: %s", tap, error)
+            return State(tap, hooks[0].module, "failed", str(error))
+        return State(tap, hooks[0].module, "installed")
+
+
+def _patched(hooks: list[Hook], module: ModuleType) -> list[_Patch]:
+    """Return the replacements made, row by row; if one cannot be made, none is."""
+    done: list[_Patch] = []
+    try:
+        for hook in hooks:
+            patch = _patch(hook, module)
+            if patch is not None:
+                done.append(patch)
+    except BaseException:
+        for patch in reversed(done):
+            _restore(patch)
+        raise
+    return done
+
+
+def _patch(hook: Hook, module: ModuleType) -> _Patch | None:
+    """Replace one attribute; None when that has been done, since two names may lead to one class."""
+    owner, name = _resolve(module, hook.path)
+    current = getattr(owner, name)
+    mark = _mark(owner)
+    if _is_in(mark.get(name), current):
+        return None
+    replacement = hook.wrap(current, module)
+    patch = _Patch(owner, name, inspect.getattr_static(owner, name), name not in vars(owner), replacement)
+    setattr(owner, name, replacement)
+    mark[name] = replacement
+    return patch
+
+
+def _resolve(module: ModuleType, path: str) -> tuple[Any, str]:
+    owner: Any = module
+    *names, last = path.split(".")
+    for name in names:
+        owner = getattr(owner, name)
+    return owner, last
+
+
+def _mark(owner: Any) -> dict[str, Any]:
+    """Return the owner's own note of what we replaced on it; a subclass does not share its base's."""
+    if _MARK not in vars(owner):
+        setattr(owner, _MARK, {})
+    mark: dict[str, Any] = vars(owner)[_MARK]
+    return mark
+
+
+def _is_in(replacement: Any, current: Any) -> bool:
+    """Whether our replacement is the attribute, or lies beneath somebody else's wrapper."""
+    while current is not None:
+        if current is replacement:
+            return True
+        current = getattr(current, "__wrapped__", None)
+    return False
+
+
+def _restore(patch: _Patch) -> None:
+    owner, name = patch.owner, patch.name
+    if vars(owner).get(name) is not patch.replacement:
+        return
+    if patch.inherited:
+        delattr(owner, name)
+    else:
+        setattr(owner, name, patch.original)
+    mark = _mark(owner)
+    del mark[name]
+    if not mark:
+        delattr(owner, _MARK)
