@@ -37,7 +37,7 @@ def test_each_module_has_its_test_file():
         if not any(any(TESTS.glob(pattern)) for pattern in expected_tests(module))
     ]
 
-    assert missing == []
+    assert not missing, "\n".join(missing)
 
 
 def test_imports_run_one_way():

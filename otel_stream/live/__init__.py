@@ -1,0 +1,1 @@
+"""The live feed: what a process tells about its streams while they run."""
