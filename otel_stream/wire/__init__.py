@@ -17,12 +17,17 @@ class Format(Protocol):
     """One API's dialect. An instance reads one response and tells a `Meaning` what it says."""
 
     name: ClassVar[str]
+    endings: ClassVar[tuple[str, ...]]
+    """How this API's paths end: the word after the last "/" or ":", or "folder/*" for any word below a folder."""
 
     def __init__(self, meaning: Meaning) -> None: ...
 
     @classmethod
     def recognise(cls, request: Request) -> CallFacts | None:
-        """Return the facts of the call when the request is this API's, else None. Cheap; never raises."""
+        """Return the facts of the call when the request is this API's, else None. Never raises.
+
+        Asked only about paths with one of the `endings`.
+        """
 
     @classmethod
     def sniff(cls, frame: Frame) -> bool:
@@ -42,12 +47,25 @@ FORMATS: tuple[type[Format], ...] = (
 """In the order they are asked; the first that recognises a request has it."""
 
 
+_BY_ENDING: dict[str, tuple[type[Format], ...]] = {
+    ending: tuple(format for format in FORMATS if ending in format.endings)
+    for ending in {ending for format in FORMATS for ending in format.endings}
+}
+
+
 def recognise(request: Request) -> tuple[type[Format], CallFacts] | None:
     """Return the format and the facts of a request to an LLM API; None for everything else."""
-    for format in FORMATS:
+    for format in _candidates(request.url):
         if (facts := format.recognise(request)) is not None:
             return format, facts
     return None
+
+
+def _candidates(url: str) -> tuple[type[Format], ...]:
+    """Return the formats whose paths end like this one; for other requests this look-up is all they cost."""
+    folder, _, last = url.partition("?")[0].partition("#")[0].rstrip("/").rpartition("/")
+    word = last.rpartition(":")[2]
+    return _BY_ENDING.get(word) or _BY_ENDING.get(folder.rpartition("/")[2] + "/*", ())
 
 
 def sniff(frame: Frame) -> type[Format] | None:

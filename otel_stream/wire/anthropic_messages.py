@@ -69,6 +69,7 @@ class AnthropicMessages:
     """Reads the events of one message. One instance per response."""
 
     name: ClassVar[str] = "anthropic_messages"
+    endings: ClassVar[tuple[str, ...]] = ("messages",)
     decoder: ClassVar[LooseDecoder[_Event]] = LooseDecoder(_Event)
     body_decoder: ClassVar[LooseDecoder[_Message]] = LooseDecoder(_Message)
 
@@ -158,7 +159,9 @@ class AnthropicMessages:
                 self._meaning.delta(text)
             case _Delta(type="thinking_delta", thinking=str(text)) if text:
                 self._meaning.delta(text, "reasoning")
-            case _Delta(type="input_json_delta", partial_json=str(text)) if text and event.index in self._tools:
+            case _Delta(type="input_json_delta", partial_json=str(text)) if (
+                text and event.index in self._tools
+            ):
                 self._meaning.tool_call(event.index, arguments=text)
             case _Delta(type=kind) if kind in _QUIET_DELTAS:
                 pass
@@ -184,7 +187,10 @@ class AnthropicMessages:
         for name in _USAGE_FIELDS:
             if (value := getattr(usage, name)) is not None:
                 self._usage[name] = value
-        if usage.output_tokens_details is not None and usage.output_tokens_details.thinking_tokens is not None:
+        if (
+            usage.output_tokens_details is not None
+            and usage.output_tokens_details.thinking_tokens is not None
+        ):
             self._usage["thinking"] = usage.output_tokens_details.thinking_tokens
         self._meaning.usage(self._normalised())
 

@@ -61,6 +61,7 @@ class OpenAIChat:
     """Reads the chunks of one chat completion. One instance per response."""
 
     name: ClassVar[str] = "openai_chat"
+    endings: ClassVar[tuple[str, ...]] = ("completions",)
     decoder: ClassVar[LooseDecoder[_Chunk]] = LooseDecoder(_Chunk)
 
     def __init__(self, meaning: Meaning) -> None:
@@ -133,7 +134,9 @@ class OpenAIChat:
                 self._tool_call(call, index)
         if delta.function_call is not None:
             function = delta.function_call
-            meaning.tool_call((index, "function"), name=function.name, arguments=function.arguments or "", index=index)
+            meaning.tool_call(
+                (index, "function"), name=function.name, arguments=function.arguments or "", index=index
+            )
 
     def _tool_call(self, call: _ToolCall, index: int) -> None:
         function = call.function or _Function()
