@@ -16,6 +16,8 @@ from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
+S = TypeVar("S")
+A = TypeVar("A")
 
 logger = logging.getLogger("otel_stream")
 
@@ -42,6 +44,21 @@ def guarded(stage: str) -> Callable[[Callable[P, R]], Callable[P, R | None]]:
                 return None
 
         return call
+
+    return decorate
+
+
+def guarded_step(stage: str) -> Callable[[Callable[[S, A], None]], Callable[[S, A], None]]:
+    """Return what `guarded` does for a method of one argument, at half its cost: for the hot path."""
+
+    def decorate(function: Callable[[S, A], None]) -> Callable[[S, A], None]:
+        def call(self: S, argument: A) -> None:
+            try:
+                function(self, argument)
+            except Exception as error:  # noqa: BLE001 - this is the guard
+                failed(stage, error)
+
+        return functools.wraps(function)(call)
 
     return decorate
 

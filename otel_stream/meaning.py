@@ -16,7 +16,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from otel_stream.events import Channel
+from otel_stream.framing import Frame
 from otel_stream.loose import parse
+
+__all__ = ["CallFacts", "Failure", "Frame", "Meaning", "Request", "Usage"]
 
 T = TypeVar("T")
 
@@ -92,16 +95,6 @@ class Meaning(Protocol):
 
     def skip(self, kind: str) -> None:
         """A frame or value that is not understood; counted."""
-
-
-class Frame(Protocol):
-    """What every framing yields: a name ("" where the framing has none) and the payload's bytes."""
-
-    @property
-    def event(self) -> str: ...
-
-    @property
-    def raw(self) -> bytes: ...
 
 
 class Request:
@@ -180,6 +173,15 @@ class CallFacts(msgspec.Struct, frozen=True):
     attributes: dict[str, Any] = {}
     """Request attributes under their semantic-convention names."""
     prompt_characters: int = 0
+
+
+def error_document(body: bytes) -> Failure | None:
+    """Return the error of a 200 answer whose document is an error object; None for any other document."""
+    if b'"error"' not in body.lstrip()[:256]:
+        return None
+    value = parse(body)
+    found = isinstance(value, dict) and value.get("error") is not None
+    return read_failure(body) if found else None
 
 
 def read_failure(body: bytes, error_type: str | None = None) -> Failure | None:

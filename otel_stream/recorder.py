@@ -40,7 +40,7 @@ class Recorder(Stream):
     the first call counts, from any thread.
     """
 
-    __slots__ = ("_once", "_sinks", "broadcaster", "is_open")
+    __slots__ = ("_once", "_sinks", "_stall_seconds", "broadcaster", "is_open")
 
     def __init__(
         self,
@@ -54,6 +54,7 @@ class Recorder(Stream):
         super().__init__(facts, **known)
         self.broadcaster = broadcaster
         self.is_open = True
+        self._stall_seconds = self._policy.stall_seconds
         self._sinks = tuple(sinks)
         self._once = threading.Lock()  # taken by the first end and never released
 
@@ -83,7 +84,7 @@ class Recorder(Stream):
 
     def tick(self) -> None:
         """Take the time of a read; what the read means is recorded as of now."""
-        self.now = self._policy.clock()
+        self.now = self.clock()
 
     # -- what frames mean (the hot path) -----------------------------------------------------------
 
@@ -94,14 +95,24 @@ class Recorder(Stream):
             self.response_model = model[:MAX_TEXT]
 
     def delta(self, text: str, channel: Channel = "output", index: int = 0) -> None:
+        """Written out in one piece: this runs once per token of every stream."""
         if not self.is_open:
             return
-        self._count(len(text))
+        now = self.now
+        if self.chunks:
+            gap = now - self.last_chunk_at
+            self._gaps[bisect_left(GAP_BOUNDS_SECONDS, gap)] += 1
+            if gap > self._stall_seconds:
+                self.stalls += 1
+        else:
+            self.first_at = now
+        self.last_chunk_at = now
+        self.chunks += 1
+        self.characters += len(text)
         if self.transcript is not None and channel != "tool_call":
             self.transcript.add(text, channel, index)
-        if self.chunks >= self._window_end:
+        if self.chunks == self._window_end:
             self._close_window()
-        self._sequence += 1
         if self.broadcaster.active:
             self._publish(text, channel, index)
 
@@ -120,19 +131,6 @@ class Recorder(Stream):
         if text or name:
             self.delta(text, "tool_call", index)
 
-    def _count(self, characters: int) -> None:
-        now = self.now
-        if self.first_at is None:
-            self.first_at = now
-        else:
-            gap = now - self.last_chunk_at
-            self._gaps[bisect_left(GAP_BOUNDS_SECONDS, gap)] += 1
-            if gap > self._policy.stall_seconds:
-                self.stalls += 1
-        self.last_chunk_at = now
-        self.chunks += 1
-        self.characters += characters
-
     def _publish(self, text: str, channel: Channel, index: int) -> None:
         self.broadcaster.send(
             TextDelta(
@@ -142,7 +140,7 @@ class Recorder(Stream):
                 index,
                 len(text),
                 self.unix_nano(self.now),
-                self._sequence,
+                self.chunks,
                 self.trace.trace_id,
                 self.trace.span_id,
             )

@@ -45,8 +45,8 @@ class Stream:
 
     __slots__ = (
         "__weakref__", "_finish_reasons", "_gaps", "_last_window", "_origin", "_policy",
-        "_sequence", "_window_characters", "_window_end", "_window_start", "attributes", "billed",
-        "cache_hit", "characters", "chunks", "ended_at", "facts", "failure", "first_at",
+        "_window_characters", "_window_end", "_window_start", "attributes", "billed",
+        "cache_hit", "characters", "chunks", "clock", "ended_at", "facts", "failure", "first_at",
         "hard", "hung_up", "last_chunk_at", "now", "price", "provider_request_id", "reported",
         "request_id", "response_id", "response_model", "soft", "source", "stalls", "started_at", "status",
         "trace", "transcript", "usage_source", "who", "windows", "with_text",
@@ -73,6 +73,7 @@ class Stream:
         """None unless content capture or a test asks for the text."""
         self.with_text = policy.text and not who.private
         self._policy = policy
+        self.clock = policy.clock
         self._start_clock(started_at)
         self._start_counts()
         self.response_id: str | None = None
@@ -97,7 +98,7 @@ class Stream:
         """False keeps the stream out of the token and cost counters: its upstream calls are counted."""
 
     def _start_clock(self, started_at: float | None) -> None:
-        now = self._policy.clock()
+        now = self.clock()
         self.started_at = now if started_at is None else started_at
         self._origin = self._policy.wall_clock() - int(now * 1e9)
         self.now = self.last_chunk_at = self._window_start = self.started_at
@@ -110,7 +111,6 @@ class Stream:
         self.characters = 0
         self.stalls = 0
         self.windows: list[Window] = []
-        self._sequence = 0
         self._gaps = [0] * (len(GAP_BOUNDS_SECONDS) + 1)
         self._finish_reasons: dict[int, str] = {}
         self._window_end = 1
@@ -142,7 +142,7 @@ class Stream:
     @property
     def duration_s(self) -> float:
         """Seconds from the request to the end, or to now while the stream is open."""
-        return max(0.0, (self._policy.clock() if self.ended_at is None else self.ended_at) - self.started_at)
+        return max(0.0, (self.clock() if self.ended_at is None else self.ended_at) - self.started_at)
 
     @property
     def time_to_first_token_s(self) -> float | None:
@@ -152,7 +152,7 @@ class Stream:
     @property
     def idle_s(self) -> float:
         """Seconds since anything arrived."""
-        return max(0.0, self._policy.clock() - self.now)
+        return max(0.0, self.clock() - self.now)
 
     @property
     def gaps(self) -> tuple[Sequence[int], float]:
@@ -161,8 +161,8 @@ class Stream:
 
     @property
     def sequence(self) -> int:
-        """The number of the last event so far."""
-        return self._sequence
+        """The number of the last event so far: `Started` is 0, the deltas count from 1."""
+        return self.chunks
 
     def unix_nano(self, at: float) -> int:
         """Return a reading of the clock as nanoseconds since the epoch."""

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Protocol
-
-import msgspec
+from typing import TypeAlias
 
 from otel_stream import wire
-from otel_stream._guard import guarded, skipped
+from otel_stream._guard import guarded, guarded_step, skipped
 from otel_stream.decompress import Decompress, Undecodable, decompressor
-from otel_stream.framing import DEFAULT_MAX_FRAME_BYTES
+from otel_stream.facts import facts
+from otel_stream.framing import DEFAULT_MAX_FRAME_BYTES, Framing
 from otel_stream.framing.sse import SSEDecoder
-from otel_stream.meaning import CallFacts, Failure, Frame, Request, read_failure
+from otel_stream.meaning import CallFacts, Failure, Frame, Meaning, Request, error_document, read_failure
+from otel_stream.outcome import HTTP_ERROR
 from otel_stream.recorder import Ending, Recorder
 
 SNIFFED_FRAMES = 4  # frames looked at before an unknown stream is left alone; some begin with a ping
@@ -30,29 +30,24 @@ _PROVIDER_IDS = (
     "x-request-id", "request-id", "apim-request-id", "x-amzn-requestid", "x-generation-id",
     "llm_provider-x-request-id", "x-ms-request-id", "cf-ray",
 )  # fmt: skip
-_SSE_START = re.compile(rb"\s*(?::|data|event|id|retry)")
+_SSE_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?::|data|event|id|retry)")
 
-
-class Framing(Protocol):
-    """What the tap needs of a framing."""
-
-    dropped: int
-
-    def feed(self, chunk: bytes) -> list[Frame]: ...
-
-    def close(self) -> list[Frame]: ...
-
-
-OpenStream = Callable[[CallFacts, "float | None"], Recorder]
+Reader: TypeAlias = Callable[[bytes], None]
+OpenStream: TypeAlias = Callable[[CallFacts, "float | None"], Recorder]
 """Opens (starts) a recorder; the float is when the exchange began, by the recorder's clock, if not now."""
+
+_FRAMINGS: dict[str, Callable[[int], Framing]] = {
+    "text/event-stream": lambda max_bytes: SSEDecoder(max_bytes, lenient=True),
+}
+"""Content types that name their framing."""
 
 
 class Tap:
     """One HTTP exchange. Not thread-safe; `end` may come from anywhere and counts once."""
 
     __slots__ = (
-        "_body", "_body_left", "_decode", "_decompress", "_ended", "_format", "_framing", "_lazy",
-        "_max_frame", "_open", "_parser", "_request", "_sniffs", "_streaming", "began", "facts", "ignored", "recorder", "status",
+        "_began", "_body", "_body_left", "_decode", "_decompress", "_ended", "_format", "_framing", "_lazy",
+        "_max_frame", "_open", "_parser", "_read", "_request", "_sniffs", "facts", "ignored", "recorder", "status",
     )  # fmt: skip
 
     def __init__(
@@ -65,63 +60,57 @@ class Tap:
         max_frame_bytes: int = DEFAULT_MAX_FRAME_BYTES,
     ) -> None:
         """`lazy` opens the stream at the first frame that means something, not when the request goes out."""
-        self._request: Request | None = request
-        self._open = open_stream
-        self._lazy = lazy
-        self._max_frame = max_frame_bytes
-        self.began = began
         self.recorder: Recorder | None = None
         self.facts: CallFacts | None = None
         self.status = 0
         self.ignored = False
         """True once the exchange is known to be none of ours."""
+        self._request: Request | None = request
+        self._open = open_stream
+        self._lazy = lazy
+        self._began = began
+        self._max_frame = max_frame_bytes
         self._format: type[wire.Format] | None = None
         self._parser: wire.Format | None = None
         self._framing: Framing | None = None
         self._decompress: Decompress | None = None
-        self._decode: Callable[[bytes], None] = self._feed_prefix
         self._body: list[bytes] = []
         self._body_left = max_frame_bytes
         self._sniffs = SNIFFED_FRAMES
-        self._streaming = False
         self._ended = False
+        self._read: Reader = self._feed_prefix
+        self._decode: Reader = self._feed_prefix
 
     # -- what the instrumentation tells -------------------------------------------------------------
 
     @guarded("tap.send")
     def send(self) -> None:
         """The request is about to go out: open the stream when the request says that it is an LLM call."""
-        request, self._request = self._request, None
-        found = None if request is None else wire.recognise(request)
+        assert self._request is not None  # noqa: S101 - sent once, first of all
+        found = wire.recognise(self._request)
         if found is not None:
+            self._request = None
             self._format, self.facts = found
-            self._streaming = self.facts.streaming
             if not self._lazy:
-                self._opened(self.facts)
+                self._open_stream(self.facts)
 
     @guarded("tap.responded")
     def responded(self, status: int, headers: Mapping[str, str]) -> bool:
         """The answer's head is here (`headers` in lower case); False: its body need not be watched."""
         self.status = status
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if self._format is None and not _is_stream(kind):
-            self.ignored = True
+        if self._format is None and kind not in _FRAMINGS:
+            self._ignore()
             return False
         if self.recorder is not None:
-            self._note_head(self.recorder, status, headers)
-        self._decode = self._decoder_for(status, kind)
+            self._note_head(self.recorder, headers)
+        self._switch(self._reader_for(kind))
         self._set_decompression(headers.get("content-encoding", ""))
         return True
 
-    @guarded("tap.feed")
+    @guarded_step("tap.feed")
     def feed(self, chunk: bytes) -> None:
         """The host read these bytes of the body."""
-        if self.ignored or self._ended:
-            return
-        if self.recorder is not None:
-            self.recorder.tick()
-        if self._decompress is not None:
-            chunk = self._decompressed(chunk)
         self._decode(chunk)
 
     @guarded("tap.end")
@@ -129,83 +118,113 @@ class Tap:
         """The exchange is over. Only the first call counts."""
         if self._ended:
             return
+        self._ended = True
         try:
             if not self.ignored:
                 self._drain(ending)
         finally:
-            self._ended = True
+            self._decode = _pass_by
             if self.recorder is not None:
                 self.recorder.end(ending, error)
 
-    # -- the beginning of an answer ---------------------------------------------------------------------
+    # -- the beginning of an answer -------------------------------------------------------------------
 
-    def _opened(self, facts: CallFacts) -> Recorder:
-        self.recorder = self._open(facts, self.began)
+    def _open_stream(self, facts: CallFacts) -> Recorder:
+        self.recorder = self._open(facts, self._began)
         return self.recorder
 
-    def _note_head(self, recorder: Recorder, status: int, headers: Mapping[str, str]) -> None:
-        recorder.status = status
-        recorder.provider_request_id = next((headers[name] for name in _PROVIDER_IDS if name in headers), None)
-        if status >= 400:  # noqa: PLR2004 - HTTP errors
-            self._body_left = MAX_ERROR_BYTES
-            recorder.attributes["error_header"] = headers.get("x-amzn-errortype", "").partition(":")[0] or None
+    def _ignore(self) -> None:
+        self.ignored = True
+        self._request = None
+        self._read = self._decode = _pass_by
 
-    def _decoder_for(self, status: int, kind: str) -> Callable[[bytes], None]:
-        if status >= 400:  # noqa: PLR2004
+    def _note_head(self, recorder: Recorder, headers: Mapping[str, str]) -> None:
+        recorder.status = self.status
+        recorder.provider_request_id = next(
+            (headers[name] for name in _PROVIDER_IDS if name in headers), None
+        )
+        if self.status >= HTTP_ERROR:
+            self._body_left = MAX_ERROR_BYTES
+            recorder.attributes["error_header"] = (
+                headers.get("x-amzn-errortype", "").partition(":")[0] or None
+            )
+
+    def _reader_for(self, kind: str) -> Reader:
+        if self.status >= HTTP_ERROR:
             return self._feed_body
         framing = _FRAMINGS.get(kind)
         if framing is not None:
             self._framing = framing(self._max_frame)
             return self._feed_frames
-        return self._feed_prefix if self._streaming else self._feed_body
+        streaming = self.facts is not None and self.facts.streaming
+        return self._feed_prefix if streaming else self._feed_body
+
+    def _switch(self, reader: Reader) -> None:
+        """From now on `reader` gets the decoded bytes."""
+        self._read = reader
+        if self._decompress is None:
+            self._decode = reader
+
+    # -- content decoding -------------------------------------------------------------------------------
 
     def _set_decompression(self, encoding: str) -> None:
+        """Put the content decoding in front of whatever reads the bytes."""
         if not encoding:
             return
         try:
             self._decompress = decompressor(encoding)
         except Undecodable as error:
             self._unreadable(error)
+            return
+        if self._decompress is not None:
+            self._decode = self._feed_compressed
 
-    def _decompressed(self, chunk: bytes) -> bytes:
+    def _feed_compressed(self, chunk: bytes) -> None:
+        assert self._decompress is not None  # noqa: S101 - set together with this method
         try:
-            return self._decompress(chunk) if self._decompress is not None else chunk
+            chunk = self._decompress(chunk)
         except Undecodable as error:
             self._unreadable(error)
-            return b""
+            return
+        if chunk:
+            self._read(chunk)
 
     def _unreadable(self, error: Undecodable) -> None:
         """Pass the rest of the body by; the recorder still tells that and how the exchange ended."""
         skipped("tap.undecodable")
-        self._decompress = None
-        self._decode = _pass_by
+        self._read = self._decode = _pass_by
         if self.recorder is not None:
             self.recorder.attributes["undecodable"] = str(error)
 
-    # -- the body --------------------------------------------------------------------------------------------
+    # -- frames --------------------------------------------------------------------------------------------
 
     def _feed_frames(self, chunk: bytes) -> None:
+        """Read frames until the first that means something; then the short way takes over."""
         assert self._framing is not None  # noqa: S101 - set together with this method
+        if self.recorder is not None:
+            self.recorder.tick()
         for frame in self._framing.feed(chunk):
-            if self._parser is not None:
-                self._parser.feed(frame)
-            else:
-                self._first_frame(frame)
+            self._frame(frame)
+        if self._parser is not None and self.recorder is not None and self._read == self._feed_frames:
+            self._switch(_short_way(self.recorder, self._framing, self._parser))
 
-    def _first_frame(self, frame: Frame) -> None:
-        """Find the format if the request told none; from here on frames go straight to it."""
-        format = self._format or wire.sniff(frame)
-        if format is None:
-            self._sniffs -= 1
-            self.ignored = self._sniffs <= 0
-            return
-        self._format = format
-        self._start_parser(format)
-        assert self._parser is not None  # noqa: S101 - just started
+    def _frame(self, frame: Frame) -> None:
+        """Find the format if the request told none; from there on frames go straight to it."""
+        if self._parser is None:
+            self._format = self._format or wire.sniff(frame)
+            if self._format is None:
+                self._sniffs -= 1
+                if self._sniffs <= 0:
+                    self._ignore()
+                return
+            if self._request is not None:
+                self.facts = facts(self._request, format=self._format.name, provider=self._format.provider)
+                self._request = None
+            self._parser = self._format(self._meaning())
         self._parser.feed(frame)
 
-    def _start_parser(self, format: type[wire.Format]) -> None:
-        self._parser = format(self.recorder if self.recorder is not None else _Opening(self, format))
+    def _meaning(self) -> Meaning:
+        return self.recorder if self.recorder is not None else _Opening(self)  # type: ignore[return-value] # by __getattr__
 
     def _feed_prefix(self, chunk: bytes) -> None:
         """The content type does not tell the framing: hold the first bytes until they do."""
@@ -214,14 +233,16 @@ class Tap:
         if len(prefix.lstrip()) < MAX_PREFIX_BYTES:
             return
         self._body = []
-        self._decode = self._choose(prefix)
-        self._decode(prefix)
+        self._switch(self._choose(prefix))
+        self._read(prefix)
 
-    def _choose(self, prefix: bytes) -> Callable[[bytes], None]:
-        if _SSE_START.match(prefix.removeprefix(b"\xef\xbb\xbf")):
+    def _choose(self, prefix: bytes) -> Reader:
+        if _SSE_START.match(prefix):
             self._framing = SSEDecoder(self._max_frame, lenient=True)
             return self._feed_frames
         return self._feed_body
+
+    # -- documents -----------------------------------------------------------------------------------------
 
     def _feed_body(self, chunk: bytes) -> None:
         """Keep a body that is one document; beyond the cap it is given up, never buffered without end."""
@@ -229,48 +250,48 @@ class Tap:
         if self._body_left < 0:
             skipped("tap.body_too_large")
             self._body = []
-            self._decode = _pass_by
+            self._switch(_pass_by)
             return
+        if self.recorder is not None:
+            self.recorder.tick()
         self._body.append(chunk)
 
-    # -- the end ---------------------------------------------------------------------------------------------
+    # -- the end -------------------------------------------------------------------------------------------
 
     def _drain(self, ending: Ending) -> None:
         """Read what was held back: an event left open at the end of the body, or the one document."""
         if self._framing is not None:
             if ending == "eof":
                 for frame in self._framing.close():
-                    self._first_frame(frame) if self._parser is None else self._parser.feed(frame)
+                    self._frame(frame)
             if self._framing.dropped:
                 skipped("framing.dropped")
             return
         body = b"".join(self._body)
         self._body = []
-        if body.strip() or self.status >= 400:  # noqa: PLR2004
-            self._read_document(body)
+        if self.status >= HTTP_ERROR:
+            self._read_error(body)
+        elif body.strip() and self._format is not None:
+            self._read_document(self._format, body)
 
-    def _read_document(self, body: bytes) -> None:
-        recorder = self.recorder
-        if self.status >= 400 or self._format is None:  # noqa: PLR2004
-            if recorder is not None:
-                header = recorder.attributes.pop("error_header", None)
-                failure = read_failure(body, header if isinstance(header, str) else None)
-                recorder.error(failure or Failure(None, None, None))
-            return
-        if (failure := _error_document(body)) is not None and recorder is not None:
-            recorder.error(failure)
-            return
-        self._start_parser(self._format)
-        assert self._parser is not None  # noqa: S101 - just started
-        self._parser.whole(body)
+    def _read_error(self, body: bytes) -> None:
+        if self.recorder is not None:
+            header = self.recorder.attributes.pop("error_header", None)
+            failure = read_failure(body, header if isinstance(header, str) else None)
+            self.recorder.error(failure or Failure(None, None, None))
+
+    def _read_document(self, format: type[wire.Format], body: bytes) -> None:
+        if (failure := error_document(body)) is not None:
+            self._meaning().error(failure)
+        else:
+            format(self._meaning()).whole(body)
 
 
 class _Opening:
     """A `Meaning` that opens the stream when something is first meant, and then steps aside."""
 
-    def __init__(self, tap: Tap, format: type[wire.Format]) -> None:
+    def __init__(self, tap: Tap) -> None:
         self._tap = tap
-        self._format = format
 
     def skip(self, kind: str) -> None:
         """What is not understood opens nothing."""
@@ -279,33 +300,23 @@ class _Opening:
         tap = self._tap
         recorder = tap.recorder
         if recorder is None:
-            facts = tap.facts or CallFacts("unknown", "chat", "unknown", self._format.name)
-            recorder = tap._opened(facts)  # noqa: SLF001 - the other half of the tap
+            assert tap.facts is not None  # noqa: S101 - known as soon as there is a format
+            recorder = tap._open_stream(tap.facts)  # noqa: SLF001 - the other half of the tap
             recorder.status = tap.status
         return getattr(recorder, name)
 
 
-def _error_document(body: bytes) -> Failure | None:
-    """Return the error of a 200 answer whose document is an error object."""
-    head = body.lstrip()[:256]
-    if b'"error"' not in head:
-        return None
-    try:
-        members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return None
-    return read_failure(body) if members.get("error", b"null") != b"null" else None
+def _short_way(recorder: Recorder, framing: Framing, parser: wire.Format) -> Reader:
+    """Return the reader for the rest of a stream: this runs once per token, so it is as short as it can be."""
+    feed, parse, clock = framing.feed, parser.feed, recorder.clock
+
+    def read(chunk: bytes) -> None:
+        recorder.now = clock()
+        for frame in feed(chunk):
+            parse(frame)
+
+    return read
 
 
 def _pass_by(_: bytes) -> None:
     """Bytes that cannot or need not be read."""
-
-
-def _is_stream(kind: str) -> bool:
-    return kind in _FRAMINGS
-
-
-_FRAMINGS: dict[str, Callable[[int], Framing]] = {
-    "text/event-stream": lambda max_bytes: SSEDecoder(max_bytes, lenient=True),
-}
-"""Content types that name their framing."""

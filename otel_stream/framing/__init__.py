@@ -6,5 +6,29 @@ Each decoder lives as long as one response body and has `feed(chunk)`, `close()`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
+
+class Frame(Protocol):
+    """What every framing yields: a name ("" where the framing has none) and the payload's bytes."""
+
+    @property
+    def event(self) -> str: ...
+
+    @property
+    def raw(self) -> bytes: ...
+
+
+class Framing(Protocol):
+    """A decoder of one response body."""
+
+    dropped: int
+
+    def feed(self, chunk: bytes) -> Sequence[Frame]: ...
+
+    def close(self) -> Sequence[Frame]: ...
+
+
 DEFAULT_MAX_FRAME_BYTES = 8 << 20
 """8 MiB; h11 caps incomplete events at 16 KiB, but LLM frames carry whole images as base64."""

@@ -69,6 +69,7 @@ class AnthropicMessages:
     """Reads the events of one message. One instance per response."""
 
     name: ClassVar[str] = "anthropic_messages"
+    provider: ClassVar[str] = "anthropic"
     endings: ClassVar[tuple[str, ...]] = ("messages",)
     decoder: ClassVar[LooseDecoder[_Event]] = LooseDecoder(_Event)
     body_decoder: ClassVar[LooseDecoder[_Message]] = LooseDecoder(_Message)
@@ -97,7 +98,7 @@ class AnthropicMessages:
         anthropic = "anthropic-version" in request.headers or request.host.endswith("anthropic.com")
         if not anthropic and not {"messages", "max_tokens"} <= request.fields.keys():
             return None
-        return facts(request, format=cls.name, provider="anthropic")
+        return facts(request, format=cls.name, provider=cls.provider)
 
     @classmethod
     def sniff(cls, frame: Frame) -> bool:

@@ -61,6 +61,7 @@ class OpenAIChat:
     """Reads the chunks of one chat completion. One instance per response."""
 
     name: ClassVar[str] = "openai_chat"
+    provider: ClassVar[str] = "openai"
     endings: ClassVar[tuple[str, ...]] = ("completions",)
     decoder: ClassVar[LooseDecoder[_Chunk]] = LooseDecoder(_Chunk)
 
@@ -73,7 +74,7 @@ class OpenAIChat:
         """Return the facts of a `…/chat/completions` request, on any host and below any base path."""
         if request.method != "POST" or not request.path.rstrip("/").endswith("/chat/completions"):
             return None
-        return facts(request, format=cls.name, provider="openai", model=_deployment(request))
+        return facts(request, format=cls.name, provider=cls.provider, model=_deployment(request))
 
     @classmethod
     def sniff(cls, frame: Frame) -> bool:
