@@ -17,6 +17,8 @@ class Format(Protocol):
     """One API's dialect. An instance reads one response and tells a `Meaning` what it says."""
 
     name: ClassVar[str]
+    provider: ClassVar[str]
+    """`gen_ai.provider.name` where the host does not tell another: the API's own provider."""
     endings: ClassVar[tuple[str, ...]]
     """How this API's paths end: the word after the last "/" or ":", or "folder/*" for any word below a folder."""
 
