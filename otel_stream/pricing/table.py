@@ -50,7 +50,7 @@ _lock = threading.RLock()
 os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
-class _Library:
+class Library:
     """What we use of genai-prices; `snapshot` is None when it could not be loaded."""
 
     def __init__(self) -> None:
@@ -63,13 +63,13 @@ class _Library:
             if not self.tried:
                 self.tried = True
                 with _guard.guard("pricing.table"):
-                    self.snapshot = _import()
+                    self.snapshot = import_data()
 
 
-library = _Library()
+library = Library()
 
 
-def _import() -> Callable[[], Any]:
+def import_data() -> Callable[[], Any]:
     from genai_prices import data_snapshot  # noqa: PLC0415 - 0.3 s with its data
 
     data_snapshot.get_snapshot()
