@@ -189,6 +189,9 @@ class Settings:
         (),
         "attribution labels with values: agent, tenant; others stay 'unknown'",
     )
+    text: bool = setting(
+        "OTEL_STREAM_TEXT", _flag, True, "let the text of answers into the events in-process subscribers get"
+    )
     live: str = setting(
         "OTEL_STREAM_LIVE", _one_of("off", "unix", "tcp"), "off", "serve the live feed on a socket"
     )

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from otel_stream.events import Completed, Ended, Error, Outcome, UsageSource
 from otel_stream.meaning import Usage
 from otel_stream.outcome import error_type_of, message_of
-
-if TYPE_CHECKING:
-    from otel_stream.recorder import Recorder
+from otel_stream.stream import Stream
 
 CHARACTERS_PER_TOKEN = 4  # the providers' own rule of thumb for English; estimates are marked as such
 
 
-def settle_usage(stream: Recorder, outcome: Outcome, wanted: str) -> tuple[Usage | None, UsageSource]:
+def settle_usage(stream: Stream, outcome: Outcome, wanted: str) -> tuple[Usage | None, UsageSource]:
     """Return the usage of a stream that ended and where it comes from.
 
     What the provider reported stands. After a bad end, which was billed all the same, what it did not
@@ -31,7 +29,7 @@ def settle_usage(stream: Recorder, outcome: Outcome, wanted: str) -> tuple[Usage
     return _estimate(stream, reported or Usage()), "estimated"
 
 
-def _estimate(stream: Recorder, usage: Usage) -> Usage:
+def _estimate(stream: Stream, usage: Usage) -> Usage:
     """A reported number stands when it is larger: some providers begin with a placeholder of 1."""
     seen = math.ceil(stream.characters / CHARACTERS_PER_TOKEN)
     prompt = math.ceil(stream.facts.prompt_characters / CHARACTERS_PER_TOKEN)
@@ -42,7 +40,7 @@ def _estimate(stream: Recorder, usage: Usage) -> Usage:
     )
 
 
-def last_event(stream: Recorder, outcome: Outcome, error: BaseException | None) -> Ended:
+def last_event(stream: Stream, outcome: Outcome, error: BaseException | None) -> Ended:
     """Return the one `Completed` or `Error` of a stream."""
     usage = stream.reported or Usage()
     tokens = (usage.input_tokens, usage.output_tokens, stream.cost_usd)
@@ -62,7 +60,7 @@ def last_event(stream: Recorder, outcome: Outcome, error: BaseException | None) 
     )
 
 
-def _known(stream: Recorder, usage: Usage) -> dict[str, Any]:
+def _known(stream: Stream, usage: Usage) -> dict[str, Any]:
     return {
         "response_id": stream.response_id,
         "provider_request_id": stream.provider_request_id,

@@ -1,0 +1,34 @@
+"""Other people's instrumentation around a call: suppression keys, and GenAI spans that are current."""
+
+from __future__ import annotations
+
+from opentelemetry import context, trace
+
+_SUPPRESSION_KEYS = (
+    "suppress_instrumentation",
+    "suppress_http_instrumentation",
+    "suppress_language_model_instrumentation",
+)
+
+
+def suppressed() -> bool:
+    """Return whether somebody asked that calls from here be left alone."""
+    here = context.get_current()
+    return any(here.get(key) for key in _SUPPRESSION_KEYS)
+
+
+def covered(mode: str) -> bool:
+    """Return whether the current span already tells this call and the setting `foreign_spans` leaves it so."""
+    return mode == "skip" and is_genai(trace.get_current_span())
+
+
+def is_genai(span: trace.Span) -> bool:
+    """Return whether a recording span is another instrumentation's LLM call."""
+    if not span.is_recording():
+        return False
+    attributes = getattr(span, "attributes", None) or {}
+    return (
+        "gen_ai.operation.name" in attributes
+        or attributes.get("openinference.span.kind") == "LLM"
+        or "llm.request.type" in attributes
+    )

@@ -1,0 +1,241 @@
+"""The runtime: everything of one process wired together. Taps open streams here; all else is fed from here.
+
+    taps, gateway API ─▶ Runtime.open_stream ─▶ Recorder ─▶ processor (live, counters), spans, OTel metrics
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from opentelemetry import context, trace
+from opentelemetry.context import Context
+from opentelemetry.metrics import MeterProvider
+
+from otel_stream import call as calls
+from otel_stream import foreign
+from otel_stream._guard import guard, guarded, logger
+from otel_stream.broadcaster import StreamEventBroadcaster
+from otel_stream.call import CallContext
+from otel_stream.config import Settings
+from otel_stream.events import Ended, Source, Started
+from otel_stream.identity import NOBODY
+from otel_stream.meaning import CallFacts, Request
+from otel_stream.metrics.otel import ClientMetrics
+from otel_stream.pricing import Pricer
+from otel_stream.processor import StreamSpanProcessor
+from otel_stream.recorder import Recorder
+from otel_stream.spans import SpanWriter
+from otel_stream.stream import Policy, Sink, Stream
+from otel_stream.tap import Tap
+from otel_stream.transcript import Transcript
+from otel_stream.watch import Watch
+
+_METHODS = frozenset({"POST", "GET"})
+
+
+class Runtime:
+    """What one process needs to record its streams. Made by `start`, found by `current`."""
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        tracer_provider: trace.TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+        registry: Any = None,
+    ) -> None:
+        """Providers that are None are the global ones; `registry` None is prometheus_client's own.
+
+        Raises: SettingError for a price file that cannot be used.
+        """
+        self.settings = settings or Settings()
+        pricer = Pricer(self.settings.prices)
+        pricer.preload()
+        self.processor = StreamSpanProcessor(
+            StreamEventBroadcaster(self.settings.capacity), price=pricer.price
+        )
+        self.spans = SpanWriter(tracer_provider, self.settings)
+        self.client_metrics = ClientMetrics(meter_provider, self.settings)
+        self._policy = Policy(
+            estimate_usage=self.settings.estimate_usage,
+            stall_seconds=self.settings.stall_seconds,
+            text=self.settings.text,
+            price=pricer.price,
+        )
+        self._sinks: tuple[Sink, ...] = (self.processor, self.spans, self.client_metrics)
+        self._captures = self.settings.capture_content != "NO_CONTENT"
+        self._closers: list[Callable[[], object]] = []
+        self.metrics = self._counters(registry) if self.settings.prometheus else None
+        self._watch = Watch(self._look_over)
+        self._attach(tracer_provider or trace.get_tracer_provider())
+
+    @property
+    def broadcaster(self) -> StreamEventBroadcaster:
+        """Where in-process subscribers get the events of all streams, live."""
+        return self.processor.broadcaster
+
+    # -- streams -----------------------------------------------------------------------------------
+
+    def tap(self, request: Request, *, lazy: bool = False, call: CallContext | None = None) -> Tap | None:
+        """Return a tap for an exchange that may be an LLM call, already told that the request goes out.
+
+        None for everything that is surely none of ours, and where somebody suppressed instrumentation.
+        `lazy` is for the server tap: the stream opens when something recognised goes out.
+        """
+        if request.method not in _METHODS or foreign.suppressed():
+            return None
+        if not lazy and foreign.covered(self.settings.foreign_spans):
+            return None
+        source: Source = "downstream" if lazy else "upstream"
+
+        def open_stream(facts: CallFacts, began: float | None) -> Recorder:
+            return self.open_stream(facts, source=source, call=call, started_at=began)
+
+        tap = Tap(
+            request,
+            open_stream,
+            lazy=lazy,
+            began=self._policy.clock(),
+            max_frame_bytes=self.settings.max_frame_bytes,
+        )
+        tap.send()
+        return tap
+
+    def open_stream(
+        self,
+        facts: CallFacts,
+        *,
+        source: Source = "upstream",
+        call: CallContext | None = None,
+        started_at: float | None = None,
+        request_id: str | None = None,
+        transcript: Transcript | None = None,
+    ) -> Recorder:
+        """Return the recorder of a new stream, started; whoever opens it must see to its `end`.
+
+        `call` defaults to the live call of the running code. `started_at` is by `time.perf_counter`.
+        """
+        call = call or calls.current()
+        who = NOBODY if call is None else call.who
+        if transcript is None and self._captures and not who.private:
+            transcript = Transcript()
+        sinks = self._sinks if call is None else (*self._sinks, _CallSink(call))
+        recorder = Recorder(
+            facts,
+            broadcaster=self.broadcaster,
+            sinks=sinks,
+            who=who,
+            source=source,
+            policy=self._policy,
+            request_id=request_id,
+            transcript=transcript,
+            started_at=started_at,
+        )
+        if call is not None:
+            call.opened(recorder)
+        self.spans.open(recorder, _parent(call))
+        self._watch.wake()
+        recorder.start()
+        return recorder
+
+    # -- what runs beside the streams ----------------------------------------------------------------
+
+    def _counters(self, registry: Any) -> Any:
+        from prometheus_client import REGISTRY  # noqa: PLC0415 - 0.1 s, and only where it is wanted
+
+        from otel_stream.metrics.exposition import serve  # noqa: PLC0415
+        from otel_stream.metrics.prometheus import StreamMetrics  # noqa: PLC0415
+
+        registry = registry or REGISTRY
+        metrics = StreamMetrics(
+            registry, settings=self.settings, find=self.processor.find, broadcaster=self.broadcaster
+        )
+        self._closers.append(self.broadcaster.add_listener(metrics.on_event))
+        server = serve(registry, self.settings.prometheus_host, self.settings.prometheus_port)
+        if server is not None:
+            logger.info("metrics at %s", server.url)
+            self._closers.append(server.close)
+        self.metrics_server = server
+        return metrics
+
+    def _attach(self, provider: trace.TracerProvider) -> None:
+        """Have other instrumentations' spans told to the processor, where there is an SDK to tell them."""
+        add = getattr(provider, "add_span_processor", None)
+        if add is not None:
+            add(self.processor)
+
+    @guarded("watch")
+    def _look_over(self) -> None:
+        """About once a second: count the stalled, end those that fell silent."""
+        streams = self.processor.streams()
+        if self.metrics is not None:
+            self.metrics.watch(streams)
+        for stream in streams:
+            if stream.idle_s > self.settings.idle_seconds:
+                stream.end("abandoned")
+
+    def shutdown(self) -> None:
+        """End what is still open as abandoned, stop threads and servers. Only the first call counts."""
+        self._watch.stop()
+        for stream in self.processor.streams():
+            with guard("shutdown"):
+                stream.end("abandoned")
+        while self._closers:
+            with guard("shutdown"):
+                self._closers.pop()()
+        self.client_metrics.shutdown()
+        self.broadcaster.close()
+
+
+class _CallSink:
+    """Tells a call how its streams end."""
+
+    def __init__(self, call: CallContext) -> None:
+        self._call = call
+
+    def started(self, event: Started, stream: Stream) -> None:
+        """The call was told when the stream was opened."""
+
+    def ended(self, event: Ended, stream: Stream) -> None:
+        self._call.closed(stream, event.outcome)
+
+
+def _parent(call: CallContext | None) -> Context | None:
+    """The running code's span if it has one, else the call's: gateways without server spans have one too."""
+    here = context.get_current()
+    if call is None or trace.get_current_span(here).get_span_context().is_valid:
+        return None
+    return call.parent
+
+
+_lock = threading.Lock()
+_runtime: Runtime | None = None
+
+
+def current() -> Runtime | None:
+    """Return the process's runtime, or None while nothing is instrumented."""
+    return _runtime
+
+
+def start(settings: Settings | None = None, **providers: Any) -> Runtime:
+    """Make the process's runtime, or return the one there is."""
+    global _runtime  # noqa: PLW0603 - one per process
+    with _lock:
+        if _runtime is None:
+            _runtime = Runtime(settings, **providers)
+        return _runtime
+
+
+def stop() -> None:
+    """Shut the process's runtime down, if there is one."""
+    global _runtime  # noqa: PLW0603
+    with _lock:
+        runtime, _runtime = _runtime, None
+    if runtime is not None:
+        runtime.shutdown()
+
+
+os.register_at_fork(after_in_child=lambda: _runtime and _runtime._watch.restart())  # noqa: SLF001
