@@ -11,6 +11,7 @@ from typing import ClassVar, Protocol
 from otel_stream.meaning import CallFacts, Frame, Meaning, Request
 from otel_stream.wire.anthropic_messages import AnthropicMessages
 from otel_stream.wire.openai_chat import OpenAIChat
+from otel_stream.wire.openai_responses import OpenAIResponses
 
 
 class Format(Protocol):
@@ -20,7 +21,7 @@ class Format(Protocol):
     provider: ClassVar[str]
     """`gen_ai.provider.name` where the host does not tell another: the API's own provider."""
     endings: ClassVar[tuple[str, ...]]
-    """How this API's paths end: the word after the last "/" or ":", or "folder/*" for any word below a folder."""
+    """How this API's paths end: the word after the last "/" or ":", or "folder/*" for any in a folder."""
 
     def __init__(self, meaning: Meaning) -> None: ...
 
@@ -44,6 +45,7 @@ class Format(Protocol):
 
 FORMATS: tuple[type[Format], ...] = (
     OpenAIChat,
+    OpenAIResponses,
     AnthropicMessages,
 )
 """In the order they are asked; the first that recognises a request has it."""

@@ -49,12 +49,17 @@ class _Groq(msgspec.Struct, gc=False):
 
 
 class _Chunk(msgspec.Struct, gc=False):
-    id: str | None = None
-    model: str | None = None
     choices: list[_Choice] | None = None
     usage: ChatUsage | None = None
     error: msgspec.Raw = msgspec.Raw()
     x_groq: _Groq | None = None
+
+
+class _Head(_Chunk, gc=False):
+    """A chunk read for its head as well: each one is until id and model are known."""
+
+    id: str | None = None
+    model: str | None = None
 
 
 class OpenAIChat:
@@ -83,13 +88,32 @@ class OpenAIChat:
         return chunk is not None and bool(chunk.choices) and any(c.delta for c in chunk.choices or ())
 
     def feed(self, frame: Frame) -> None:
+        """Written out in one piece up to the common case, a chunk with one piece of text."""
         if self._done:
             return
-        chunk = self.decoder.decode(frame.raw)
-        if chunk is None:
-            self._sentinel(frame.raw)
-        else:
-            self._chunk(chunk)
+        try:
+            chunk = self._decode(frame.raw)
+        except NOT_JSON:
+            self._misfit(frame.raw)
+            return
+        meaning = self._meaning
+        if not self._headed:
+            self._head(chunk)
+        for choice in chunk.choices or ():
+            delta = choice.delta
+            if delta is not None:
+                if delta.reasoning_content or delta.reasoning:
+                    meaning.delta(delta.reasoning_content or delta.reasoning or "", "reasoning", choice.index)
+                if delta.content:
+                    meaning.delta(delta.content, "output", choice.index)
+                if delta.tool_calls or delta.refusal or delta.function_call is not None:
+                    self._rare(delta, choice.index)
+            if choice.finish_reason:
+                meaning.finish(choice.finish_reason, choice.index)
+        if chunk.usage is not None or chunk.x_groq is not None:
+            self._account(chunk)
+        if chunk.error:
+            self._fail(chunk.error)
 
     def whole(self, body: bytes) -> None:
         """Read a non-streaming answer."""
