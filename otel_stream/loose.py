@@ -27,16 +27,18 @@ class LooseDecoder(Generic[T]):
 
     def __init__(self, kind: type[T]) -> None:
         self.kind = kind
-        self._strict = msgspec.json.Decoder(kind).decode
+        self.strict = msgspec.json.Decoder(kind).decode
+        """The fast half of `decode`; raises one of NOT_JSON where `bend` is needed."""
 
     def decode(self, raw: bytes) -> T | None:
         """Return the Struct, with defaults where members are missing or mistyped; None for what is no object."""
         try:
-            return self._strict(raw)
+            return self.strict(raw)
         except NOT_JSON:
-            return self._bend(raw)
+            return self.bend(raw)
 
-    def _bend(self, raw: bytes) -> T | None:
+    def bend(self, raw: bytes) -> T | None:
+        """The slow half of `decode`: look at the payload member by member."""
         value = parse(raw)
         return bend(value, self.kind) if isinstance(value, dict) else None
 
@@ -89,7 +91,9 @@ def _fields(kind: type[msgspec.Struct]) -> list[tuple[str, str, Any]]:
 @lru_cache(maxsize=256)
 def _struct_in(wanted: Any) -> tuple[type[msgspec.Struct] | None, bool]:
     """Return (the Struct inside `X | None` or `list[X] | None`, whether it is listed)."""
-    options = typing.get_args(wanted) if typing.get_origin(wanted) in (typing.Union, types.UnionType) else (wanted,)
+    options = (
+        typing.get_args(wanted) if typing.get_origin(wanted) in (typing.Union, types.UnionType) else (wanted,)
+    )
     for option in options:
         listed = typing.get_origin(option) is list
         inner = typing.get_args(option)[0] if listed else option

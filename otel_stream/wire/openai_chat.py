@@ -6,12 +6,13 @@ Ends with `data: [DONE]`; `finish_reason` before it is a soft terminal, since th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import msgspec
 
 from otel_stream.facts import facts
-from otel_stream.loose import LooseDecoder
+from otel_stream.loose import NOT_JSON, LooseDecoder
 from otel_stream.meaning import CallFacts, Frame, Meaning, Request, failure_of
 from otel_stream.usage import ChatUsage, chat_usage
 
@@ -62,17 +63,21 @@ class _Head(_Chunk, gc=False):
     model: str | None = None
 
 
+_HEAD = LooseDecoder(_Head)
+_CHUNK = LooseDecoder(_Chunk)
+
+
 class OpenAIChat:
     """Reads the chunks of one chat completion. One instance per response."""
 
     name: ClassVar[str] = "openai_chat"
     provider: ClassVar[str] = "openai"
     endings: ClassVar[tuple[str, ...]] = ("completions",)
-    decoder: ClassVar[LooseDecoder[_Chunk]] = LooseDecoder(_Chunk)
 
     def __init__(self, meaning: Meaning) -> None:
         self._meaning = meaning
         self._done = False
+        self._decode: Callable[[bytes], _Chunk] = _HEAD.strict
 
     @classmethod
     def recognise(cls, request: Request) -> CallFacts | None:
@@ -84,84 +89,75 @@ class OpenAIChat:
     @classmethod
     def sniff(cls, frame: Frame) -> bool:
         """Tell whether a first frame is a chat completion chunk."""
-        chunk = cls.decoder.decode(frame.raw) if frame.raw[:1] == b"{" else None
+        chunk = _HEAD.decode(frame.raw) if frame.raw[:1] == b"{" else None
         return chunk is not None and bool(chunk.choices) and any(c.delta for c in chunk.choices or ())
 
     def feed(self, frame: Frame) -> None:
-        """Written out in one piece up to the common case, a chunk with one piece of text."""
         if self._done:
             return
         try:
             chunk = self._decode(frame.raw)
         except NOT_JSON:
             self._misfit(frame.raw)
-            return
-        meaning = self._meaning
-        if not self._headed:
-            self._head(chunk)
-        for choice in chunk.choices or ():
-            delta = choice.delta
-            if delta is not None:
-                if delta.reasoning_content or delta.reasoning:
-                    meaning.delta(delta.reasoning_content or delta.reasoning or "", "reasoning", choice.index)
-                if delta.content:
-                    meaning.delta(delta.content, "output", choice.index)
-                if delta.tool_calls or delta.refusal or delta.function_call is not None:
-                    self._rare(delta, choice.index)
-            if choice.finish_reason:
-                meaning.finish(choice.finish_reason, choice.index)
-        if chunk.usage is not None or chunk.x_groq is not None:
-            self._account(chunk)
-        if chunk.error:
-            self._fail(chunk.error)
+        else:
+            self._chunk(chunk)
 
     def whole(self, body: bytes) -> None:
         """Read a non-streaming answer."""
-        answer = self.decoder.decode(body)
+        answer = _HEAD.decode(body)
         if answer is None:
             self._meaning.skip("body")
             return
         self._chunk(answer)
         self._meaning.done()
 
-    def _sentinel(self, raw: bytes) -> None:
+    def _misfit(self, raw: bytes) -> None:
+        """The end sentinel, a chunk with a surprise in it, or nothing of ours."""
         if raw.strip() == b"[DONE]":
             self._done = True
             self._meaning.done()
+        elif (chunk := _HEAD.bend(raw)) is not None:
+            self._chunk(chunk)
         else:
             self._meaning.skip("frame")
 
     def _chunk(self, chunk: _Chunk) -> None:
+        """Written out in one piece up to the common case, one piece of text: this runs once per token."""
         meaning = self._meaning
-        if chunk.id or chunk.model:
-            meaning.head(chunk.id, chunk.model)
+        if isinstance(chunk, _Head):
+            self._head(chunk)
         for choice in chunk.choices or ():
             delta = choice.delta or choice.message
             if delta is not None:
-                self._delta(delta, choice.index)
+                if reasoning := delta.reasoning_content or delta.reasoning:
+                    meaning.delta(reasoning, "reasoning", choice.index)
+                if delta.content:
+                    meaning.delta(delta.content, "output", choice.index)
+                if delta.refusal or delta.tool_calls or delta.function_call:
+                    self._rare(delta, choice.index)
             if choice.finish_reason:
                 meaning.finish(choice.finish_reason, choice.index)
-        if chunk.usage is not None or chunk.x_groq is not None:
+        if chunk.usage or chunk.x_groq:
             self._account(chunk)
         if chunk.error:
             self._fail(chunk.error)
 
-    def _delta(self, delta: _Delta, index: int) -> None:
+    def _head(self, chunk: _Head) -> None:
+        """Once id and model are known, chunks are read without them."""
+        if chunk.id or chunk.model:
+            self._meaning.head(chunk.id, chunk.model)
+        if chunk.id and chunk.model:
+            self._decode = _CHUNK.strict
+
+    def _rare(self, delta: _Delta, index: int) -> None:
         meaning = self._meaning
-        if reasoning := delta.reasoning_content or delta.reasoning:
-            meaning.delta(reasoning, "reasoning", index)
-        if delta.content:
-            meaning.delta(delta.content, "output", index)
         if delta.refusal:
             meaning.delta(delta.refusal, "refusal", index)
-        if delta.tool_calls:
-            for call in delta.tool_calls:
-                self._tool_call(call, index)
-        if delta.function_call is not None:
-            function = delta.function_call
-            meaning.tool_call(
-                (index, "function"), name=function.name, arguments=function.arguments or "", index=index
-            )
+        for call in delta.tool_calls or ():
+            self._tool_call(call, index)
+        if (function := delta.function_call) is not None:
+            arguments = function.arguments or ""
+            meaning.tool_call((index, "function"), name=function.name, arguments=arguments, index=index)
 
     def _tool_call(self, call: _ToolCall, index: int) -> None:
         function = call.function or _Function()
