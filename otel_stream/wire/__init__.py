@@ -9,9 +9,13 @@ from __future__ import annotations
 from typing import ClassVar, Protocol
 
 from otel_stream.meaning import CallFacts, Frame, Meaning, Request
+from otel_stream.wire.anthropic_complete import AnthropicComplete
 from otel_stream.wire.anthropic_messages import AnthropicMessages
+from otel_stream.wire.openai_assistants import OpenAIAssistants
 from otel_stream.wire.openai_chat import OpenAIChat
+from otel_stream.wire.openai_completions import OpenAICompletions
 from otel_stream.wire.openai_responses import OpenAIResponses
+from otel_stream.wire.openai_transcriptions import OpenAITranscriptions
 
 
 class Format(Protocol):
@@ -47,6 +51,10 @@ FORMATS: tuple[type[Format], ...] = (
     OpenAIChat,
     OpenAIResponses,
     AnthropicMessages,
+    OpenAICompletions,
+    OpenAIAssistants,
+    OpenAITranscriptions,
+    AnthropicComplete,
 )
 """In the order they are asked; the first that recognises a request has it."""
 
