@@ -123,6 +123,7 @@ class Instruments:
             "price_table_info", "Price table in use.", ("version", "updated"), "max"
         )
         self._describe()
+        del self._registry  # the table by registry below must not keep its keys alive
 
     def overflowed(self, label: str) -> None:
         self.label_overflow[(label,)].inc()

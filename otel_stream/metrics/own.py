@@ -18,7 +18,7 @@ LAGGED = "lagged"  # the one reason so far: the subscriber fell further behind t
 
 
 class Subscriber(Protocol):
-    """A receiver as it describes itself; `backlog` is in events."""
+    """A receiver as it describes itself; `backlog` is events sent and not read, lost ones included."""
 
     @property
     def name(self) -> str: ...
@@ -29,6 +29,9 @@ class Subscriber(Protocol):
 
 class Broadcaster(Protocol):
     """What is asked of a StreamEventBroadcaster."""
+
+    @property
+    def capacity(self) -> int: ...
 
     @property
     def published(self) -> int: ...
@@ -59,9 +62,11 @@ class OwnMetrics:
                 self._ask(self._broadcaster)
 
     def close(self) -> None:
-        """Carry over what there is, then let go of the broadcaster."""
-        self.refresh()
+        """Carry over what there is, then let go of the broadcaster. Twice is a no-op."""
+        if self.refresh not in self._to.before_scrape:
+            return
         self._to.before_scrape.remove(self.refresh)
+        self.refresh()
         with self._lock:
             self._broadcaster = None
             self._to.subscribers[()].set(0)
@@ -76,7 +81,7 @@ class OwnMetrics:
         to.subscribers[()].set(len(subscribers))
         backlogs: Tally[str] = Tally()
         for subscriber in subscribers:
-            backlogs[subscriber.name] += subscriber.backlog
+            backlogs[subscriber.name] += min(subscriber.backlog, broadcaster.capacity)
         self._show_queues(self._named("subscriber", backlogs))
 
     def _named(self, label: str, counts: Mapping[str, int]) -> Mapping[str, int]:

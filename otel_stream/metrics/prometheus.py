@@ -122,7 +122,7 @@ class StreamMetrics:
         """Silent for too long between output chunks; waiting for the first one is not a stall."""
         if stream.first_at is None or not stream.facts.streaming:
             return False
-        return stream.duration_s - (stream.last_chunk_at - stream.started_at) > self._stall_seconds
+        return stream.clock() - stream.last_chunk_at > self._stall_seconds
 
     def _show_stalled(self, found: Counter[tuple[str, str]]) -> None:
         for pair in self._stalled - found.keys():

@@ -1,0 +1,165 @@
+"""`/metrics` over HTTP: formats, a port that is taken, and a clean end."""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import socket
+import threading
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter, values
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from prometheus_client.parser import text_string_to_metric_families as plain_text
+
+from otel_stream.meaning import Usage
+from otel_stream.metrics import exposition
+from otel_stream.metrics.exposition import serve
+from otel_stream.recorder import Trace
+
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+
+
+@pytest.fixture
+def registry():
+    registry = CollectorRegistry()
+    Counter("hits", "Hits.", ["page"], registry=registry).labels("home").inc(3)
+    return registry
+
+
+@pytest.fixture
+def server(registry):
+    server = serve(registry, "127.0.0.1", 0)
+    yield server
+    server.close()
+
+
+def get(server, path="/metrics", **headers) -> tuple[str, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection.request("GET", path, headers=headers)
+    response = connection.getresponse()
+    body = response.read().decode()
+    connection.close()
+    return response.headers["Content-Type"], body
+
+
+def test_metrics_are_served_at_the_url(server):
+    content_type, body = get(server)
+
+    assert server.url == f"http://127.0.0.1:{server.port}/metrics"
+    assert content_type.startswith("text/plain")
+    assert 'hits_total{page="home"} 3.0' in body
+    assert list(plain_text(body))
+
+
+def test_a_scraper_that_asks_for_openmetrics_gets_exemplars(metered):
+    stream = metered.open(trace=Trace("a" * 32, "b" * 16, sampled=True))
+    metered.finish(stream, Usage(input_tokens=1, output_tokens=1))
+    server = serve(metered.registry, "127.0.0.1", 0)
+
+    content_type, body = get(server, Accept=OPENMETRICS)
+    server.close()
+
+    assert content_type.startswith("application/openmetrics-text")
+    found = [
+        sample.exemplar.labels
+        for family in text_string_to_metric_families(body)
+        for sample in family.samples
+        if sample.exemplar
+    ]
+    assert found == [{"trace_id": "a" * 32, "span_id": "b" * 16}]
+
+
+def test_a_scrape_may_ask_for_some_metrics_only(metered):
+    metered.open().end("eof")
+    server = serve(metered.registry, "127.0.0.1", 0)
+    _, body = get(server, "/metrics?name[]=llm_stream_in_flight")
+    server.close()
+
+    assert {family.name for family in plain_text(body)} == {"llm_stream_in_flight"}
+
+
+def test_a_port_already_taken_is_logged_with_the_cure_and_not_fatal(server, registry, caplog):
+    with caplog.at_level(logging.WARNING, "otel_stream"):
+        second = serve(registry, "127.0.0.1", server.port)
+
+    assert second is None
+    (record,) = caplog.records
+    assert f"127.0.0.1:{server.port}" in record.getMessage()
+    assert "in use" in record.getMessage()
+    assert "OTEL_EXPORTER_PROMETHEUS_PORT to a free port (0 picks one)" in record.getMessage()
+
+
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "192.0.2.1"])
+def test_an_address_that_is_not_ours_is_logged_and_not_fatal(registry, caplog, host):
+    with caplog.at_level(logging.WARNING, "otel_stream"):
+        server = serve(registry, host, 0)
+
+    assert server is None
+    assert host in caplog.records[0].getMessage()
+
+
+def test_closing_frees_the_port_and_ends_the_thread(registry):
+    server = serve(registry, "127.0.0.1", 0)
+    port = server.port
+    server.close()
+    server.close()
+    again = serve(registry, "127.0.0.1", port)
+    again.close()
+
+    assert again.port == port
+    assert not [thread for thread in threading.enumerate() if thread.name == "otel_stream-metrics"]
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"), [("0.0.0.0", "127.0.0.1"), ("::1", "[::1]"), ("::", "[::1]"), ("localhost", None)]
+)
+def test_the_url_can_be_opened_on_this_machine(registry, host, shown):
+    if ":" in host and not socket.has_ipv6:
+        pytest.skip("this machine has no IPv6")
+    server = serve(registry, host, 0)
+    if server is None and ":" in host:
+        pytest.skip("this machine has no IPv6 address")
+    url = server.url
+    server.close()
+
+    assert shown is None or url == f"http://{shown}:{server.port}/metrics"
+
+
+def test_a_scraper_that_goes_away_leaves_no_traceback(server, capfd):
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(b"GET /metrics HTTP/1.0\r\n")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+    server.close()
+
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_error_in_a_request_is_counted_and_not_printed(capfd):
+    exposition._HTTPServer.handle_error(None, None, None)
+
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("variable", ["PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"])
+def test_multi_process_mode_is_seen(monkeypatch, variable):
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
+    before = exposition.is_multiprocess()
+    monkeypatch.setenv(variable, "/somewhere")
+
+    assert (before, exposition.is_multiprocess()) == (False, True)
+
+
+def test_in_multi_process_mode_all_processes_are_served(tmp_path, monkeypatch, registry):
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    for pid in (11, 22):
+        monkeypatch.setattr(
+            "prometheus_client.values.ValueClass", values.MultiProcessValue(lambda pid=pid: pid)
+        )
+        value = values.ValueClass("counter", "hits", "hits_total", ("page",), ("home",), "Hits.")
+        value.inc(3)
+    server = serve(registry, "127.0.0.1", 0)
+    _, body = get(server)
+    server.close()
+
+    assert 'hits_total{page="home"} 6.0' in body
