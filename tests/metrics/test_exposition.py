@@ -153,11 +153,8 @@ def test_multi_process_mode_is_seen(monkeypatch, variable):
 def test_in_multi_process_mode_all_processes_are_served(tmp_path, monkeypatch, registry):
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     for pid in (11, 22):
-        monkeypatch.setattr(
-            "prometheus_client.values.ValueClass", values.MultiProcessValue(lambda pid=pid: pid)
-        )
-        value = values.ValueClass("counter", "hits", "hits_total", ("page",), ("home",), "Hits.")
-        value.inc(3)
+        value_of_process = values.MultiProcessValue(lambda pid=pid: pid)
+        value_of_process("counter", "hits", "hits_total", ("page",), ("home",), "Hits.").inc(3)
     server = serve(registry, "127.0.0.1", 0)
     _, body = get(server)
     server.close()

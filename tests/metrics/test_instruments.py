@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 
 import pytest
 from hypothesis import given
@@ -69,9 +70,7 @@ def values(made: Histogram) -> dict[tuple[str, str], float]:
 
 @given(st.lists(st.floats(0, 60), max_size=50))
 def test_gaps_added_at_once_are_the_same_as_gaps_observed(gaps):
-    """The cheap way goes through private cells of prometheus_client: this is the test for its next version."""
-    from bisect import bisect_left
-
+    """The cheap way goes through private cells of prometheus_client: a test for its next version."""
     observed, flushed = histogram(), histogram()
     counts = [0] * (len(GAP_BOUNDS_SECONDS) + 1)
     for gap in gaps:

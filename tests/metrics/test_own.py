@@ -84,6 +84,7 @@ def test_a_source_that_began_anew_counts_from_there(metered):
     """After a fork the broadcaster of the child starts from nothing."""
 
     class Forked:
+        capacity = 10
         published = 5
 
         def lost(self):
