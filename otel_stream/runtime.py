@@ -1,6 +1,6 @@
 """The runtime: everything of one process wired together. Taps open streams here; all else is fed from here.
 
-    taps, gateway API ─▶ Runtime.open_stream ─▶ Recorder ─▶ processor (live, counters), spans, OTel metrics
+taps, gateway API ─▶ Runtime.open_stream ─▶ Recorder ─▶ processor (live, counters), spans, OTel metrics
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Runtime:
     ) -> None:
         """Providers that are None are the global ones; `registry` None is prometheus_client's own.
 
-        Raises: SettingError for a price file that cannot be used.
+        Raises: SettingError for a price file or a target of `tail` that cannot be used.
         """
         self.settings = settings or Settings()
         pricer = Pricer(self.settings.prices)
@@ -68,6 +68,7 @@ class Runtime:
         self._sinks: tuple[Sink, ...] = (self.processor, self.spans, self.client_metrics)
         self._captures = self.settings.capture_content != "NO_CONTENT"
         self._closers: list[Callable[[], object]] = []
+        self._tail(self.settings.tail)
         self.metrics = self._counters(registry) if self.settings.prometheus else None
         self._watch = Watch(self._look_over)
         self._attach(tracer_provider or trace.get_tracer_provider())
@@ -142,6 +143,12 @@ class Runtime:
         return recorder
 
     # -- what runs beside the streams ----------------------------------------------------------------
+
+    def _tail(self, target: str) -> None:
+        if target:
+            from otel_stream.live import tail_writer  # noqa: PLC0415 - only where it is wanted
+
+            self._closers.append(tail_writer.start(self.broadcaster, target, text=self.settings.live_text))
 
     def _counters(self, registry: Any) -> Any:
         from prometheus_client import REGISTRY  # noqa: PLC0415 - 0.1 s, and only where it is wanted

@@ -15,9 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, cast
 
+import msgspec
+
 from otel_stream import _guard
 from otel_stream.broadcaster import Closed, Receiver, StreamEventBroadcaster
-from otel_stream.events import encode
+from otel_stream.config import SettingError
+from otel_stream.events import StreamEvent, TextDelta, encode
 
 INTERVAL_SECONDS = 0.05  # twenty times a second looks immediate
 CLOSE_SECONDS = 2.0  # how long the end of the process may wait for a reader that does not read
@@ -25,20 +28,30 @@ CLOSE_SECONDS = 2.0  # how long the end of the process may wait for a reader tha
 logger = logging.getLogger("otel_stream")
 
 Write = Callable[[bytes], object]
+Encode = Callable[[StreamEvent], bytes]
 
 
-def start(broadcaster: StreamEventBroadcaster, target: str) -> Callable[[], None]:
+def start(broadcaster: StreamEventBroadcaster, target: str, *, text: bool = True) -> Callable[[], None]:
     """Write events to the target until the returned function is called; what was sent before is written.
 
     `target` is "stderr" or a path: a Unix socket is connected to, anything else is opened to append.
+    Without `text` deltas tell their length only.
 
-    Raises: OSError when the target cannot be opened.
+    Raises: SettingError when the target cannot be opened.
     """
-    write, close = _open(target)
+    try:
+        write, close = _open(target)
+    except OSError as error:
+        raise SettingError(
+            f"OTEL_STREAM_TAIL must be something to write to; got {target!r}: {error}"
+        ) from None
     receiver = broadcaster.subscribe(name="tail")
     stopping = threading.Event()
     thread = threading.Thread(
-        target=_run, args=(receiver, write, close, stopping), name="otel-stream-tail", daemon=True
+        target=_run,
+        args=(receiver, encode if text else _encode_without_text, write, close, stopping),
+        name="otel-stream-tail",
+        daemon=True,
     )
     thread.start()
 
@@ -49,10 +62,12 @@ def start(broadcaster: StreamEventBroadcaster, target: str) -> Callable[[], None
     return stop
 
 
-def _run(receiver: Receiver, write: Write, close: Callable[[], None], stopping: threading.Event) -> None:
+def _run(
+    receiver: Receiver, line: Encode, write: Write, close: Callable[[], None], stopping: threading.Event
+) -> None:
     with _guard.guard("tail"):
         try:
-            _copy(receiver, write, stopping)
+            _copy(receiver, line, write, stopping)
         except OSError as error:  # the reader went away, or the disk is full
             logger.warning("tail ends: %s", error)
         finally:
@@ -60,7 +75,7 @@ def _run(receiver: Receiver, write: Write, close: Callable[[], None], stopping: 
             close()
 
 
-def _copy(receiver: Receiver, write: Write, stopping: threading.Event) -> None:
+def _copy(receiver: Receiver, line: Encode, write: Write, stopping: threading.Event) -> None:
     told = 0
     last = False
     while not last:
@@ -70,10 +85,14 @@ def _copy(receiver: Receiver, write: Write, stopping: threading.Event) -> None:
         except Closed:
             return
         if events:
-            write(b"".join(encode(event) + b"\n" for event in events))
+            write(b"".join(line(event) + b"\n" for event in events))
         if receiver.lagged > told:
             logger.warning("tail missed %d events: its reader is too slow", receiver.lagged - told)
             told = receiver.lagged
+
+
+def _encode_without_text(event: StreamEvent) -> bytes:
+    return encode(msgspec.structs.replace(event, text="") if isinstance(event, TextDelta) else event)
 
 
 def _open(target: str) -> tuple[Write, Callable[[], None]]:

@@ -9,6 +9,7 @@ import pytest
 
 from otel_stream import _guard
 from otel_stream.broadcaster import StreamEventBroadcaster
+from otel_stream.config import SettingError
 from otel_stream.events import Completed, Started, TextDelta, decode
 from otel_stream.live import tail_writer
 
@@ -38,6 +39,18 @@ def test_events_are_appended_to_a_file_as_lines_of_json(tmp_path):
     stop()
 
     assert lines_of(path.read_bytes()) == [TextDelta("old", ""), *STORY]
+
+
+def test_text_stays_out_when_it_is_not_wanted(tmp_path):
+    path = tmp_path / "events.jsonl"
+    broadcaster = StreamEventBroadcaster()
+
+    stop = tail_writer.start(broadcaster, str(path), text=False)
+    broadcaster.send(TextDelta("req_1", "secret", length=6))
+    broadcaster.send(STORY[0])
+    stop()
+
+    assert lines_of(path.read_bytes()) == [TextDelta("req_1", "", length=6), STORY[0]]
 
 
 def test_events_go_to_stderr(capsys):
@@ -107,7 +120,7 @@ def test_a_target_that_cannot_be_opened_is_refused_at_the_start(tmp_path, name):
         dead.bind(str(tmp_path / "dead.sock"))
     broadcaster = StreamEventBroadcaster()
 
-    with pytest.raises(OSError, match=r"refused|No such file"):
+    with pytest.raises(SettingError, match=r"OTEL_STREAM_TAIL must be .*(refused|No such file)"):
         tail_writer.start(broadcaster, str(tmp_path / name))
     assert broadcaster.receiver_count() == 0
 
