@@ -18,7 +18,7 @@ def suppressed() -> bool:
 
 
 def covered(mode: str) -> bool:
-    """Return whether the current span already tells this call and the setting `foreign_spans` leaves it so."""
+    """Return whether the current span already tells this call and `foreign_spans` leaves it at that."""
     return mode == "skip" and is_genai(trace.get_current_span())
 
 

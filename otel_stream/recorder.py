@@ -26,7 +26,8 @@ from otel_stream.stream import GAP_BOUNDS_SECONDS, Policy, Sink, Stream
 from otel_stream.transcript import whole_characters
 
 __all__ = [
-    "GAP_BOUNDS_SECONDS", "NOBODY", "Ending", "Policy", "Recorder", "Sink", "Trace", "Who", "Window", "ending_of",
+    "GAP_BOUNDS_SECONDS", "NOBODY", "Ending", "Policy", "Recorder", "Sink", "Trace", "Who", "Window",
+    "ending_of",
 ]  # fmt: skip
 
 MAX_CHOICES = 128  # OpenAI's limit of `n`; finish reasons beyond it are not kept
@@ -161,7 +162,7 @@ class Recorder(Stream):
         if self.failure is None:
             self.failure = failure
 
-    def skip(self, kind: str) -> None:
+    def skip(self, kind: str) -> None:  # noqa: ARG002 - counted by format: kinds are the wire's own words
         _guard.skipped(f"wire.{self.facts.format}")
 
     def _close_window(self) -> None:

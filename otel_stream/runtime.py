@@ -238,7 +238,7 @@ def start(settings: Settings | None = None, **providers: Any) -> Runtime:
 
 def stop() -> None:
     """Shut the process's runtime down, if there is one."""
-    global _runtime  # noqa: PLW0603
+    global _runtime
     with _lock:
         runtime, _runtime = _runtime, None
     if runtime is not None:

@@ -156,7 +156,7 @@ class Stream:
 
     @property
     def gaps(self) -> tuple[Sequence[int], float]:
-        """(how many gaps between output chunks fell into each bucket of GAP_BOUNDS_SECONDS, their sum in s)."""
+        """(number of gaps between output chunks in each bucket of GAP_BOUNDS_SECONDS, their sum in s)."""
         return self._gaps, 0.0 if self.first_at is None else self.last_chunk_at - self.first_at
 
     @property

@@ -8,12 +8,12 @@ from otel_stream.meaning import Failure
 from otel_stream.outcome import class_name, error_type_of, message_of
 
 
-class Custom(Exception):
+class CustomError(Exception):
     pass
 
 
 def test_a_class_name_is_qualified_but_for_builtins():
-    assert (class_name(ValueError()), class_name(Custom())) == ("ValueError", f"{__name__}.Custom")
+    assert (class_name(ValueError()), class_name(CustomError())) == ("ValueError", f"{__name__}.CustomError")
 
 
 @pytest.mark.parametrize(
@@ -42,9 +42,9 @@ def test_a_message_is_cut_to_length():
         ("error", Failure(None, "server_busy", None), 503, None, "server_busy"),
         ("error", Failure(None, None, None), 503, None, "503"),
         ("error", Failure(None, None, "x"), 200, None, "_OTHER"),
-        ("error", None, 0, Custom(), f"{__name__}.Custom"),
+        ("error", None, 0, CustomError(), f"{__name__}.CustomError"),
         ("timeout", None, 0, None, "timeout"),
-        ("cancelled", Failure("x", None, None), 0, Custom(), None),
+        ("cancelled", Failure("x", None, None), 0, CustomError(), None),
     ],
 )
 def test_the_error_type_is_of_low_cardinality(outcome, failure, status, error, kind):

@@ -38,7 +38,8 @@ def test_started_says_who_asks_and_for_what():
 
     assert recording.events == [
         Started(
-            "req_1", "gpt-4o", "claude-code", "openai", "chat", None, "call_1", "acme", "s1", "upstream", EPOCH_NS, 0
+            "req_1", "gpt-4o", "claude-code", "openai", "chat", None, "call_1", "acme", "s1", "upstream",
+            EPOCH_NS, 0,
         )
     ]  # fmt: skip
 
