@@ -17,6 +17,10 @@ USD_PER_TICK = Decimal("1e-10")  # https://docs.x.ai/docs/api-reference: `cost_i
 class _Details(msgspec.Struct, gc=False):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
+    cache_creation_tokens: int | None = None
+    """LiteLLM's name for it."""
+    cache_creation_input_tokens: int | None = None
+    """Alibaba's."""
     audio_tokens: int | None = None
     reasoning_tokens: int | None = None
 
@@ -78,7 +82,9 @@ def chat_usage(found: ChatUsage | None) -> Usage | None:
         input_tokens=found.prompt_tokens,
         output_tokens=_with_reasoning(found, made.reasoning_tokens),
         cache_read_tokens=_first(given.cached_tokens, found.cached_tokens, found.prompt_cache_hit_tokens),
-        cache_write_tokens=given.cache_write_tokens,
+        cache_write_tokens=_first(
+            given.cache_write_tokens, given.cache_creation_tokens, given.cache_creation_input_tokens
+        ),
         reasoning_tokens=_first(made.reasoning_tokens, found.reasoning_tokens),
         input_audio_tokens=given.audio_tokens,
         output_audio_tokens=made.audio_tokens,

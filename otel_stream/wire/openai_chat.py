@@ -6,15 +6,20 @@ Ends with `data: [DONE]`; `finish_reason` before it is a soft terminal, since th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import ClassVar
 
 import msgspec
 
 from otel_stream.facts import facts
 from otel_stream.loose import NOT_JSON, LooseDecoder
-from otel_stream.meaning import CallFacts, Frame, Meaning, Request, failure_of
+from otel_stream.meaning import CallFacts, Frame, Meaning, Request, failure_of, read_failure
 from otel_stream.usage import ChatUsage, chat_usage
+
+MAX_TOOLS = 1024  # tool calls of one answer that are told apart
+
+_PATHS = ("/chat/completions", "/fim/completions", "/agents/completions")
+"""Of OpenAI, and of Mistral's code and agent models."""
 
 
 class _Function(msgspec.Struct, gc=False):
@@ -28,8 +33,15 @@ class _ToolCall(msgspec.Struct, gc=False):
     function: _Function | None = None
 
 
+class _Part(msgspec.Struct, gc=False):
+    """Mistral's content where it is more than text."""
+
+    text: str | None = None
+    thinking: str | list[_Part] | None = None
+
+
 class _Delta(msgspec.Struct, gc=False):
-    content: str | None = None
+    content: str | list[_Part] | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
     refusal: str | None = None
@@ -42,6 +54,9 @@ class _Choice(msgspec.Struct, gc=False):
     delta: _Delta | None = None
     message: _Delta | None = None
     finish_reason: str | None = None
+    usage: ChatUsage | None = None
+    """Moonshot's place for it."""
+    error: msgspec.Raw = msgspec.Raw()
 
 
 class _Groq(msgspec.Struct, gc=False):
@@ -72,17 +87,20 @@ class OpenAIChat:
 
     name: ClassVar[str] = "openai_chat"
     provider: ClassVar[str] = "openai"
-    endings: ClassVar[tuple[str, ...]] = ("completions",)
+    endings: ClassVar[tuple[str, ...]] = ("completions", "chat")
 
     def __init__(self, meaning: Meaning) -> None:
         self._meaning = meaning
         self._done = False
+        self._calls: dict[tuple[int, int | None], str | None] = {}  # (choice, index) → id of the call there
         self._decode: Callable[[bytes], _Chunk] = _HEAD.strict
 
     @classmethod
     def recognise(cls, request: Request) -> CallFacts | None:
         """Return the facts of a `…/chat/completions` request, on any host and below any base path."""
-        if request.method != "POST" or not request.path.rstrip("/").endswith("/chat/completions"):
+        path = request.path.rstrip("/")
+        writer = path.endswith("/v1/chat") and request.host.endswith("writer.com")  # Cohere's elsewhere
+        if request.method != "POST" or not (writer or path.endswith(_PATHS)):
             return None
         return facts(request, format=cls.name, provider=cls.provider, model=_deployment(request))
 
@@ -101,6 +119,8 @@ class OpenAIChat:
             self._misfit(frame.raw)
         else:
             self._chunk(chunk)
+            if chunk.choices is None:
+                self._bare(chunk, frame)
 
     def whole(self, body: bytes) -> None:
         """Read a non-streaming answer."""
@@ -131,16 +151,17 @@ class OpenAIChat:
             if delta is not None:
                 if reasoning := delta.reasoning_content or delta.reasoning:
                     meaning.delta(reasoning, "reasoning", choice.index)
-                if delta.content:
-                    meaning.delta(delta.content, "output", choice.index)
+                if content := delta.content:
+                    if isinstance(content, str):
+                        meaning.delta(content, "output", choice.index)
+                    else:
+                        self._parts(content, choice.index)
                 if delta.refusal or delta.tool_calls or delta.function_call:
                     self._rare(delta, choice.index)
             if choice.finish_reason:
-                meaning.finish(choice.finish_reason, choice.index)
-        if chunk.usage or chunk.x_groq:
+                self._finish(choice, choice.finish_reason)
+        if chunk.usage or chunk.x_groq or chunk.error:
             self._account(chunk)
-        if chunk.error:
-            self._fail(chunk.error)
 
     def _head(self, chunk: _Head) -> None:
         """Once id and model are known, chunks are read without them."""
@@ -159,22 +180,62 @@ class OpenAIChat:
             arguments = function.arguments or ""
             meaning.tool_call((index, "function"), name=function.name, arguments=arguments, index=index)
 
+    def _parts(self, parts: list[_Part], index: int) -> None:
+        for part in parts:
+            thoughts = [_Part(part.thinking)] if isinstance(part.thinking, str) else part.thinking
+            for thought in thoughts or ():
+                if thought.text:
+                    self._meaning.delta(thought.text, "reasoning", index)
+            if part.text:
+                self._meaning.delta(part.text, "output", index)
+
     def _tool_call(self, call: _ToolCall, index: int) -> None:
         function = call.function or _Function()
-        key = (index, call.id if call.index is None else call.index)
         self._meaning.tool_call(
-            key, id=call.id, name=function.name, arguments=function.arguments or "", index=index
+            self._key(call, function.name, index),
+            id=call.id,
+            name=function.name,
+            arguments=function.arguments or "",
+            index=index,
         )
+
+    def _key(self, call: _ToolCall, name: str | None, index: int) -> Hashable:
+        """Calls are told apart by index; some services leave it out, others give each call the same one.
+
+        There a call begins where an id is new; with an index only if a name comes with it, since others
+        again make up an id for every piece of one call.
+        """
+        place = (index, call.index)
+        known = self._calls.get(place)
+        if call.id and call.id != known and (known is None or name or call.index is None):
+            known = call.id
+            if len(self._calls) < MAX_TOOLS or place in self._calls:
+                self._calls[place] = known
+        return (place, known)
+
+    def _finish(self, choice: _Choice, reason: str) -> None:
+        self._meaning.finish(reason, choice.index)
+        if (usage := chat_usage(choice.usage)) is not None:
+            self._meaning.usage(usage)
+        self._fail(choice.error)
+
+    def _bare(self, chunk: _Chunk, frame: Frame) -> None:
+        """A chunk without choices: usage, an error as `error`, or one that is nothing but an error."""
+        if chunk.usage or chunk.x_groq or chunk.error:
+            return
+        failure = read_failure(frame.raw) if frame.event == "error" or b"error" in frame.raw else None
+        if failure is not None:
+            self._meaning.error(failure)
+        else:
+            self._meaning.skip("chunk")
 
     def _account(self, chunk: _Chunk) -> None:
         """Groq reports usage twice when asked for it: once is enough."""
-        usage = chat_usage(chunk.usage)
-        if usage is None and chunk.x_groq is not None:
-            usage = chat_usage(chunk.x_groq.usage)
-        if usage is not None:
+        groq = chunk.x_groq or _Groq()
+        if (usage := chat_usage(chunk.usage) or chat_usage(groq.usage)) is not None:
             self._meaning.usage(usage)
-        if chunk.x_groq is not None and chunk.x_groq.error:
-            self._fail(chunk.x_groq.error)
+        self._fail(chunk.error)
+        self._fail(groq.error)
 
     def _fail(self, error: msgspec.Raw) -> None:
         if (failure := failure_of(error)) is not None:

@@ -23,7 +23,7 @@ MAX_TOOLS = 1024  # function calls of one answer that are told apart
 
 
 class _Other(msgspec.Struct, gc=False):
-    """A JSON object where text is usual: output of the provider's own tools."""
+    """An object where text is usual: of the provider's own tools."""
 
 
 class _Part(msgspec.Struct, gc=False):
@@ -152,7 +152,6 @@ class OpenAIResponses:
         if response is None:
             self._meaning.skip("body")
             return
-        self._head(response)
         for index, item in enumerate(response.output or ()):
             self._item(index, item)
         self._end(response)
@@ -164,21 +163,16 @@ class OpenAIResponses:
         else:
             self._meaning.skip("frame")
 
-    # -- the response ------------------------------------------------------------------------------
-
     def _announce(self, event: _Event) -> None:
         if event.response is not None:
-            self._head(event.response)
-
-    def _head(self, response: _Response) -> None:
-        self._meaning.head(response.id, response.model)
+            self._meaning.head(event.response.id, event.response.model)
 
     def _finish(self, event: _Event) -> None:
         self._end(event.response or _Response(status=event.type.rpartition(".")[2]))
 
     def _end(self, response: _Response) -> None:
         self._done = True
-        self._head(response)
+        self._meaning.head(response.id, response.model)
         if (usage := responses_usage(response.usage)) is not None:
             self._meaning.usage(usage)
         failure = failure_of(response.error)
@@ -190,8 +184,6 @@ class OpenAIResponses:
         """The error stands in the event itself, or in a member `error` of it."""
         flat = Failure(None, None if event.code is None else str(event.code), event.message)
         self._meaning.error(failure_of(event.error) or flat)
-
-    # -- its output --------------------------------------------------------------------------------
 
     def _item_added(self, event: _Event) -> None:
         if event.item is not None:
@@ -216,8 +208,7 @@ class OpenAIResponses:
 
     def _arguments_done(self, event: _Event) -> None:
         """The arguments once more; at LM Studio for the first time."""
-        key = _key(event)
-        arguments = event.arguments or event.input
+        key, arguments = _key(event), event.arguments or event.input
         if arguments and not self._tools.get(key):
             self._note(key, told=True)
             self._meaning.tool_call(key, arguments=arguments)
