@@ -23,6 +23,7 @@ _PROVIDERS = (
     ("generativelanguage.googleapis.com", "gcp.gemini"),
     ("aiplatform.googleapis.com", "gcp.vertex_ai"),
     ("amazonaws.com", "aws.bedrock"),
+    ("api.aws", "aws.bedrock"),
     ("groq.com", "groq"),
     ("deepseek.com", "deepseek"),
     ("mistral.ai", "mistral_ai"),
@@ -43,6 +44,15 @@ _PROVIDERS = (
     ("writer.com", "writer"),
     ("replicate.com", "replicate"),
     ("huggingface.co", "huggingface"),
+    ("ollama.com", "ollama"),
+    ("githubcopilot.com", "github"),
+    ("models.github.ai", "github"),
+    ("nvidia.com", "nvidia"),
+    ("deepinfra.com", "deepinfra"),
+    ("novita.ai", "novita"),
+    ("sambanova.ai", "sambanova"),
+    ("databricks.com", "databricks"),
+    ("azuredatabricks.net", "databricks"),
 )
 """Host suffixes and `gen_ai.provider.name`; well-known values where the conventions have one."""
 
@@ -114,8 +124,10 @@ def _attributes(request: Request) -> dict[str, Any]:
         _set(found, "gen_ai.request.stop_sequences", _stop(request))
     if "n" in fields and (count := request.get("n", int)) not in (None, 1):
         found["gen_ai.request.choice.count"] = count
-    if "response_format" in fields:
+    if "response_format" in fields or "text" in fields:
         _set(found, "gen_ai.output.type", _output_type(request))
+    if "reasoning" in fields:
+        _set(found, "gen_ai.request.reasoning.level", _effort(request))
     return found
 
 
@@ -130,9 +142,17 @@ def _stop(request: Request) -> list[str] | None:
 
 
 def _output_type(request: Request) -> str | None:
-    match request.get("response_format", dict):
-        case {"type": "json_object" | "json_schema"}:
+    """The format asked for, where chat completions and where Responses have it."""
+    match request.get("response_format", dict) or request.get("text", dict):
+        case {"type": "json_object" | "json_schema"} | {"format": {"type": "json_object" | "json_schema"}}:
             return "json"
-        case {"type": "text"}:
+        case {"type": "text"} | {"format": {"type": "text"}}:
             return "text"
+    return None
+
+
+def _effort(request: Request) -> str | None:
+    match request.get("reasoning", dict):
+        case {"effort": str(effort)}:
+            return effort
     return None

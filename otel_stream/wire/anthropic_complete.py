@@ -48,7 +48,7 @@ class AnthropicComplete:
     @classmethod
     def sniff(cls, frame: Frame) -> bool:
         """Tell whether a first frame is a `completion` event."""
-        event = cls.decoder.decode(frame.raw) if b'"completion"' in frame.raw[:4096] else None
+        event = cls.decoder.decode(frame.raw) if b'"completion"' in frame.raw else None
         return event is not None and event.type == "completion" and event.completion is not None
 
     def feed(self, frame: Frame) -> None:

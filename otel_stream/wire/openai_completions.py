@@ -56,7 +56,7 @@ class OpenAICompletions:
     @classmethod
     def sniff(cls, frame: Frame) -> bool:
         """Tell whether a first frame is a completion chunk: its choices have text and no delta."""
-        chunk = cls.decoder.decode(frame.raw) if b'"text_completion"' in frame.raw[:4096] else None
+        chunk = cls.decoder.decode(frame.raw) if b'"text_completion"' in frame.raw else None
         return chunk is not None and chunk.object == "text_completion" and bool(chunk.choices)
 
     def feed(self, frame: Frame) -> None:

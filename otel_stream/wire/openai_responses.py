@@ -128,7 +128,7 @@ class OpenAIResponses:
     @classmethod
     def sniff(cls, frame: Frame) -> bool:
         """Tell whether a first frame announces a response."""
-        event = cls.decoder.decode(frame.raw) if b'"response.' in frame.raw[:4096] else None
+        event = cls.decoder.decode(frame.raw) if b'"response.' in frame.raw else None
         return event is not None and event.response is not None and event.type in _ANNOUNCEMENTS
 
     def feed(self, frame: Frame) -> None:

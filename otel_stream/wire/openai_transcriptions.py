@@ -59,7 +59,7 @@ class OpenAITranscriptions:
     @classmethod
     def sniff(cls, frame: Frame) -> bool:
         """Tell whether a first frame is a piece of a transcript."""
-        event = cls.decoder.decode(frame.raw) if b'"transcript.text.' in frame.raw[:4096] else None
+        event = cls.decoder.decode(frame.raw) if b'"transcript.text.' in frame.raw else None
         return event is not None and event.type.startswith("transcript.text.")
 
     def feed(self, frame: Frame) -> None:
