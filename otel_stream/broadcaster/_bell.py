@@ -75,10 +75,6 @@ class Bell:
         finally:
             self._disarm(waiter)
 
-    def waiting(self) -> int:
-        """Return how many waits are under way."""
-        return len(self.armed)
-
     def reset(self) -> None:
         """Forget all waiters, in a forked child: their loops and threads stayed with the parent."""
         self.armed.clear()

@@ -113,5 +113,5 @@ def _reset_all() -> None:
         channel.reset()
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has none
     os.register_at_fork(after_in_child=_reset_all)

@@ -1,4 +1,4 @@
-"""What reading says instead of an event. Named as in the channel whose semantics we keep, so without `Error`."""
+"""What reading says instead of an event; named as in the channel whose semantics we keep, without `Error`."""
 
 from __future__ import annotations
 
