@@ -6,6 +6,7 @@ Ends with `data: [DONE]`; `finish_reason` before it is a soft terminal, since th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable
 from typing import ClassVar
 
@@ -20,6 +21,7 @@ MAX_TOOLS = 1024  # tool calls of one answer that are told apart
 
 _PATHS = ("/chat/completions", "/fim/completions", "/agents/completions")
 """Of OpenAI, and of Mistral's code and agent models."""
+_ERROR = re.compile(rb"error|\"detail\"", re.IGNORECASE).search
 
 
 class _Function(msgspec.Struct, gc=False):
@@ -223,7 +225,7 @@ class OpenAIChat:
         """A chunk without choices: usage, an error as `error`, or one that is nothing but an error."""
         if chunk.usage or chunk.x_groq or chunk.error:
             return
-        failure = read_failure(frame.raw) if frame.event == "error" or b"error" in frame.raw else None
+        failure = read_failure(frame.raw) if frame.event == "error" or _ERROR(frame.raw) else None
         if failure is not None:
             self._meaning.error(failure)
         else:
@@ -245,4 +247,4 @@ class OpenAIChat:
 def _deployment(request: Request) -> str | None:
     """Return Azure's deployment name, which stands in the path when the body names no model."""
     _, found, rest = request.path.partition("/deployments/")
-    return None if not found or "model" in request.fields else rest.partition("/")[0] or None
+    return None if not found or request.get("model", str) else rest.partition("/")[0] or None
