@@ -20,8 +20,7 @@ UPSTREAMS = {
     "/v1/messages": os.environ.get("ANTHROPIC_BASE_URL", "https://api.anthropic.com"),
 }
 FORWARDED = ("authorization", "x-api-key", "anthropic-version", "anthropic-beta", "content-type", "accept")
-RETRIED = (429, 503, 529)
-TRIES = 2
+BUSY = (429, 503, 529)
 
 
 @asynccontextmanager
@@ -45,16 +44,15 @@ async def healthz() -> dict[str, str]:
 async def forward(request: Request) -> Response:
     """Send the request on, try again once when the provider is busy, and stream the answer back."""
     client: httpx2.AsyncClient = request.app.state.client
-    url = UPSTREAMS[request.url.path] + request.url.path
     headers = {name: request.headers[name] for name in FORWARDED if name in request.headers}
-    body = await request.body()
-    for attempt in range(1, TRIES + 1):
-        upstream = client.build_request("POST", url, content=body, headers=headers)
-        answer = await client.send(upstream, stream=True)
-        if answer.status_code not in RETRIED or attempt == TRIES:
-            break
+    upstream = client.build_request(
+        "POST", UPSTREAMS[request.url.path] + request.url.path, content=await request.body(), headers=headers
+    )
+    answer = await client.send(upstream, stream=True)
+    if answer.status_code in BUSY:
         await answer.aread()
         await asyncio.sleep(float(answer.headers.get("retry-after", 1)))
+        answer = await client.send(upstream, stream=True)
     passed = {
         name: answer.headers[name] for name in ("content-type", "content-encoding") if name in answer.headers
     }

@@ -48,7 +48,7 @@ def addresses(options: Options) -> tuple[Addresses, list[str]]:
         wanted = getattr(options, f"{name}_port")
         found[name] = free_port(wanted, list(found.values()))
         if wanted not in (0, found[name]):
-            notes.append(f"port {wanted} is in use; the {name} listens on {found[name]} instead")
+            notes.append(f"port {wanted} is in use, so {name} is on port {found[name]}")
     return Addresses(**found), notes
 
 

@@ -29,8 +29,9 @@ class Load:
     async def run(self) -> None:
         """Begin calls at random moments until cancelled; what has begun goes on until `finish`."""
         chance = Random(f"{self._seed}/load")
-        for number in itertools.count(1):
-            self._begin(plan(self._seed, number))
+        numbers = itertools.count(1)
+        while True:
+            self._begin(plan(self._seed, next(numbers)))
             await asyncio.sleep(chance.expovariate(self._rate))
 
     async def finish(self, grace_seconds: float) -> None:

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from types import SimpleNamespace
+
+import pytest
+
+from otel_stream import cli
+from otel_stream.cli import Subcommand, main
+
+
+@pytest.fixture
+def hello(monkeypatch):
+    """A subcommand that keeps what it was told and returns 7."""
+    told = []
+
+    def run(options):
+        told.append(options)
+        return 7
+
+    module = SimpleNamespace(arguments=lambda parser: parser.add_argument("--name", default="you"), run=run)
+    monkeypatch.setitem(sys.modules, "hello_command", module)
+    monkeypatch.setitem(cli.SUBCOMMANDS, "hello", Subcommand("hello_command", "says hello"))
+    module.told = told
+    return module
+
+
+def test_a_subcommand_gets_its_options_and_gives_the_exit_code(hello):
+    assert main(["hello", "--name", "me"]) == 7
+    assert hello.told[0].name == "me"
+
+
+def test_the_words_of_the_shell_are_read_by_default(hello, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["otel-stream", "hello"])
+
+    assert main() == 7
+    assert hello.told[0].name == "you"
+
+
+def test_ctrl_c_is_no_traceback(hello):
+    def run(options):
+        raise KeyboardInterrupt
+
+    hello.run = run
+
+    assert main(["hello"]) == 130
+
+
+def test_help_lists_the_subcommands(hello, capsys):
+    with pytest.raises(SystemExit) as exit:
+        main(["--help"])
+
+    assert exit.value.code == 0
+    out = capsys.readouterr().out
+    assert "hello  says hello" in out
+    assert "demo   a provider" in out
+
+
+def test_without_a_word_there_is_help_and_a_failure(capsys):
+    assert main([]) == 2
+    assert "subcommands:" in capsys.readouterr().out
+
+
+def test_a_word_that_is_no_subcommand_is_refused_with_those_there_are(capsys):
+    with pytest.raises(SystemExit) as exit:
+        main(["demmo"])
+
+    assert exit.value.code == 2
+    assert "demo" in capsys.readouterr().err
+
+
+def test_the_version_is_told(capsys):
+    with pytest.raises(SystemExit):
+        main(["--version"])
+
+    assert capsys.readouterr().out == f"otel-stream {version('otel-stream')}\n"
+
+
+def test_a_missing_extra_names_its_cure(monkeypatch, capsys):
+    row = Subcommand("nowhere", "x", extra="tui", needs="no_such_module")
+    monkeypatch.setitem(cli.SUBCOMMANDS, "watch", row)
+
+    assert main(["watch"]) == 1
+    assert capsys.readouterr().err == (
+        "otel-stream watch needs no_such_module: pip install 'otel-stream[tui]'\n"
+    )
+
+
+@pytest.mark.parametrize("name", list(cli.SUBCOMMANDS))
+def test_every_subcommand_can_be_called_for_help(name, capsys):
+    with pytest.raises(SystemExit) as exit:
+        main([name, "--help"])
+
+    assert exit.value.code == 0
+    assert f"otel-stream {name}" in capsys.readouterr().out
