@@ -12,48 +12,48 @@ from otel_stream.meaning import CallFacts, Request
 UNKNOWN_MODEL = "unknown"
 MAX_NAME = 256  # characters of a model name that are kept; providers' are below 100
 
-_PROVIDERS = (
-    ("openai.azure.com", "azure.ai.openai"),
-    ("cognitiveservices.azure.com", "azure.ai.openai"),
-    ("services.ai.azure.com", "azure.ai.inference"),
-    ("inference.ai.azure.com", "azure.ai.inference"),
-    ("models.inference.ai.azure.com", "azure.ai.inference"),
-    ("openai.com", "openai"),
-    ("anthropic.com", "anthropic"),
-    ("generativelanguage.googleapis.com", "gcp.gemini"),
-    ("aiplatform.googleapis.com", "gcp.vertex_ai"),
-    ("amazonaws.com", "aws.bedrock"),
-    ("api.aws", "aws.bedrock"),
-    ("groq.com", "groq"),
-    ("deepseek.com", "deepseek"),
-    ("mistral.ai", "mistral_ai"),
-    ("cohere.com", "cohere"),
-    ("cohere.ai", "cohere"),
-    ("perplexity.ai", "perplexity"),
-    ("x.ai", "x_ai"),
-    ("moonshot.ai", "moonshot_ai"),
-    ("moonshot.cn", "moonshot_ai"),
-    ("ml.cloud.ibm.com", "ibm.watsonx.ai"),
-    ("openrouter.ai", "openrouter"),
-    ("together.xyz", "together"),
-    ("together.ai", "together"),
-    ("fireworks.ai", "fireworks"),
-    ("cerebras.ai", "cerebras"),
-    ("aliyuncs.com", "alibaba"),
-    ("snowflakecomputing.com", "snowflake"),
-    ("writer.com", "writer"),
-    ("replicate.com", "replicate"),
-    ("huggingface.co", "huggingface"),
-    ("ollama.com", "ollama"),
-    ("githubcopilot.com", "github"),
-    ("models.github.ai", "github"),
-    ("nvidia.com", "nvidia"),
-    ("deepinfra.com", "deepinfra"),
-    ("novita.ai", "novita"),
-    ("sambanova.ai", "sambanova"),
-    ("databricks.com", "databricks"),
-    ("azuredatabricks.net", "databricks"),
-)
+_PROVIDERS = {
+    "openai.azure.com": "azure.ai.openai",
+    "cognitiveservices.azure.com": "azure.ai.openai",
+    "services.ai.azure.com": "azure.ai.inference",
+    "inference.ai.azure.com": "azure.ai.inference",
+    "models.inference.ai.azure.com": "azure.ai.inference",
+    "openai.com": "openai",
+    "anthropic.com": "anthropic",
+    "generativelanguage.googleapis.com": "gcp.gemini",
+    "aiplatform.googleapis.com": "gcp.vertex_ai",
+    "amazonaws.com": "aws.bedrock",
+    "api.aws": "aws.bedrock",
+    "groq.com": "groq",
+    "deepseek.com": "deepseek",
+    "mistral.ai": "mistral_ai",
+    "cohere.com": "cohere",
+    "cohere.ai": "cohere",
+    "perplexity.ai": "perplexity",
+    "x.ai": "x_ai",
+    "moonshot.ai": "moonshot_ai",
+    "moonshot.cn": "moonshot_ai",
+    "ml.cloud.ibm.com": "ibm.watsonx.ai",
+    "openrouter.ai": "openrouter",
+    "together.xyz": "together",
+    "together.ai": "together",
+    "fireworks.ai": "fireworks",
+    "cerebras.ai": "cerebras",
+    "aliyuncs.com": "alibaba",
+    "snowflakecomputing.com": "snowflake",
+    "writer.com": "writer",
+    "replicate.com": "replicate",
+    "huggingface.co": "huggingface",
+    "ollama.com": "ollama",
+    "githubcopilot.com": "github",
+    "models.github.ai": "github",
+    "nvidia.com": "nvidia",
+    "deepinfra.com": "deepinfra",
+    "novita.ai": "novita",
+    "sambanova.ai": "sambanova",
+    "databricks.com": "databricks",
+    "azuredatabricks.net": "databricks",
+}
 """Host suffixes and `gen_ai.provider.name`; well-known values where the conventions have one."""
 
 _ATTRIBUTES: tuple[tuple[str, str, Any], ...] = (
@@ -74,10 +74,11 @@ _ATTRIBUTES: tuple[tuple[str, str, Any], ...] = (
 
 def provider_of(request: Request, default: str) -> str:
     """Return the provider by the request's host, else `default`: the dialect's own provider."""
-    host = request.host
-    for suffix, provider in _PROVIDERS:
-        if host == suffix or host.endswith("." + suffix):
-            return provider
+    suffix = request.host.rpartition("-")[2] if "-aiplatform." in request.host else request.host
+    while suffix:
+        if suffix in _PROVIDERS:
+            return _PROVIDERS[suffix]
+        suffix = suffix.partition(".")[2]
     return default
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from otel_stream.facts import facts
 from otel_stream.loose import LooseDecoder
-from otel_stream.meaning import CallFacts, Frame, Meaning, Request, failure_of
+from otel_stream.meaning import CallFacts, Failure, Frame, Meaning, Request, failure_of
 
 
 class _Completion(msgspec.Struct, gc=False):
@@ -58,7 +58,7 @@ class AnthropicComplete:
         elif event.type == "completion":
             self._completion(event)
         elif event.type == "error":
-            self._fail(event)
+            self._meaning.error(failure_of(event.error) or Failure(None, None, None))
         elif event.type != "ping":
             self._meaning.skip(event.type)
 
@@ -77,10 +77,6 @@ class AnthropicComplete:
             self._meaning.delta(event.completion)
         if event.stop_reason:
             self._meaning.finish(event.stop_reason)
-
-    def _fail(self, event: _Completion) -> None:
-        if (failure := failure_of(event.error)) is not None:
-            self._meaning.error(failure)
 
 
 def _facts(format: type[AnthropicComplete], request: Request) -> CallFacts:

@@ -6,6 +6,7 @@ Ends with `message_stop`; `message_delta.stop_reason` is a soft terminal. Usage 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import msgspec
@@ -13,6 +14,8 @@ import msgspec
 from otel_stream.facts import facts
 from otel_stream.loose import LooseDecoder
 from otel_stream.meaning import CallFacts, Failure, Frame, Meaning, Request, Usage, failure_of
+
+MAX_TOOLS = 1024  # tool calls of one answer that are told apart
 
 
 class _OutputDetails(msgspec.Struct, gc=False):
@@ -65,12 +68,15 @@ class _Event(msgspec.Struct, gc=False):
 _USAGE_FIELDS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 
+_QUIET_DELTAS = frozenset(("signature_delta", "citations_delta", "compaction_delta", "input_json_delta"))
+
+
 class AnthropicMessages:
     """Reads the events of one message. One instance per response."""
 
     name: ClassVar[str] = "anthropic_messages"
     provider: ClassVar[str] = "anthropic"
-    endings: ClassVar[tuple[str, ...]] = ("messages",)
+    endings: ClassVar[tuple[str, ...]] = ("messages", "streamRawPredict", "rawPredict")
     decoder: ClassVar[LooseDecoder[_Event]] = LooseDecoder(_Event)
     body_decoder: ClassVar[LooseDecoder[_Message]] = LooseDecoder(_Message)
 
@@ -78,27 +84,35 @@ class AnthropicMessages:
         self._meaning = meaning
         self._done = False
         self._usage: dict[str, int] = {}
-        self._tools: set[int] = set()
-        self._handlers = {
-            "content_block_delta": self._block_delta,
-            "content_block_start": self._block_start,
-            "message_start": self._message_start,
-            "message_delta": self._message_delta,
-            "message_stop": self._message_stop,
-            "error": self._error,
-            "content_block_stop": _nothing,
-            "ping": _nothing,
-        }
+        self._tools: set[int] = set()  # indices of the blocks that are calls of the client's tools
 
     @classmethod
     def recognise(cls, request: Request) -> CallFacts | None:
-        """Return the facts of a `…/messages` request that has Anthropic's required `max_tokens`."""
-        if request.method != "POST" or not request.path.rstrip("/").endswith("/messages"):
+        """Return the facts of a `…/messages` request that has Anthropic's required `max_tokens`.
+
+        Vertex has the model in the path and tells streaming by it:
+        https://docs.anthropic.com/en/api/claude-on-vertex-ai
+        """
+        path = request.path.rstrip("/")
+        if request.method != "POST":
+            return None
+        if path.endswith(("RawPredict", "rawPredict")):
+            return cls._at_vertex(request, path)
+        if not path.endswith("/messages"):
             return None
         anthropic = "anthropic-version" in request.headers or request.host.endswith("anthropic.com")
         if not anthropic and not {"messages", "max_tokens"} <= request.fields.keys():
             return None
         return facts(request, format=cls.name, provider=cls.provider)
+
+    @classmethod
+    def _at_vertex(cls, request: Request, path: str) -> CallFacts | None:
+        _, found, model = path.partition("/publishers/anthropic/models/")
+        model, _, verb = model.rpartition(":")
+        streaming = verb == "streamRawPredict"
+        if not found:
+            return None
+        return facts(request, format=cls.name, provider=cls.provider, model=model, streaming=streaming)
 
     @classmethod
     def sniff(cls, frame: Frame) -> bool:
@@ -117,7 +131,7 @@ class AnthropicMessages:
         if handler is None:
             self._meaning.skip(event.type)
         else:
-            handler(event)
+            handler(self, event)
 
     def whole(self, body: bytes) -> None:
         """Read a non-streaming answer: the same message, with its content complete."""
@@ -145,9 +159,10 @@ class AnthropicMessages:
 
     def _block(self, block: _Block, index: int) -> None:
         if block.type == "tool_use":
-            self._tools.add(index)
+            if len(self._tools) < MAX_TOOLS:
+                self._tools.add(index)
             whole = bytes(block.input)  # empty while streaming: the input comes as deltas
-            arguments = "" if whole == b"{}" else whole.decode()
+            arguments = "" if whole == b"{}" else whole.decode("utf-8", "replace")
             self._meaning.tool_call(index, id=block.id, name=block.name, arguments=arguments)
         elif block.type == "text" and block.text:
             self._meaning.delta(block.text)
@@ -155,19 +170,17 @@ class AnthropicMessages:
             self._meaning.delta(block.thinking, "reasoning")
 
     def _block_delta(self, event: _Event) -> None:
-        match event.delta:
-            case _Delta(type="text_delta", text=str(text)) if text:
-                self._meaning.delta(text)
-            case _Delta(type="thinking_delta", thinking=str(text)) if text:
-                self._meaning.delta(text, "reasoning")
-            case _Delta(type="input_json_delta", partial_json=str(text)) if (
-                text and event.index in self._tools
-            ):
-                self._meaning.tool_call(event.index, arguments=text)
-            case _Delta(type=kind) if kind in _QUIET_DELTAS:
-                pass
-            case _:
-                self._meaning.skip("content_block_delta")
+        delta = event.delta or _Delta()
+        if delta.type == "text_delta":
+            if delta.text:
+                self._meaning.delta(delta.text)
+        elif delta.type == "thinking_delta":
+            if delta.thinking:
+                self._meaning.delta(delta.thinking, "reasoning")
+        elif delta.partial_json and event.index in self._tools:
+            self._meaning.tool_call(event.index, arguments=delta.partial_json)
+        elif delta.type not in _QUIET_DELTAS:
+            self._meaning.skip("content_block_delta")
 
     def _message_delta(self, event: _Event) -> None:
         self._account(event.usage)
@@ -181,6 +194,9 @@ class AnthropicMessages:
     def _error(self, event: _Event) -> None:
         self._meaning.error(failure_of(event.error) or Failure(None, None, None))
 
+    def _nothing(self, event: _Event) -> None:
+        """Events that carry nothing we tell."""
+
     def _account(self, usage: _Usage | None) -> None:
         """Every report is cumulative: values overwrite, missing ones leave what was known."""
         if usage is None:
@@ -188,11 +204,9 @@ class AnthropicMessages:
         for name in _USAGE_FIELDS:
             if (value := getattr(usage, name)) is not None:
                 self._usage[name] = value
-        if (
-            usage.output_tokens_details is not None
-            and usage.output_tokens_details.thinking_tokens is not None
-        ):
-            self._usage["thinking"] = usage.output_tokens_details.thinking_tokens
+        details = usage.output_tokens_details or _OutputDetails()
+        if details.thinking_tokens is not None:
+            self._usage["thinking"] = details.thinking_tokens
         self._meaning.usage(self._normalised())
 
     def _normalised(self) -> Usage:
@@ -211,10 +225,14 @@ class AnthropicMessages:
             reasoning_tokens=known.get("thinking"),
         )
 
-
-_QUIET_DELTAS = ("text_delta", "thinking_delta", "input_json_delta", "signature_delta", "citations_delta")
-"""Delta types that are known, whatever they carry."""
-
-
-def _nothing(_: _Event) -> None:
-    """Events that carry nothing we tell."""
+    _handlers: ClassVar[dict[str, Callable[[AnthropicMessages, _Event], None]]] = {
+        "content_block_delta": _block_delta,
+        "content_block_start": _block_start,
+        "message_start": _message_start,
+        "message_delta": _message_delta,
+        "message_stop": _message_stop,
+        "error": _error,
+        "content_block_stop": _nothing,
+        "ping": _nothing,
+        "vertex_event": _nothing,
+    }
