@@ -8,7 +8,6 @@ method is guarded, so none raises. An exchange that turns out to be no LLM call 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
@@ -17,29 +16,22 @@ from otel_stream._guard import guarded, guarded_step, skipped
 from otel_stream.decompress import Decompress, Undecodable, decompressor
 from otel_stream.facts import facts
 from otel_stream.framing import DEFAULT_MAX_FRAME_BYTES, Framing
-from otel_stream.framing.sse import SSEDecoder
+from otel_stream.framing.undeclared import BY_CONTENT_TYPE, Undeclared
 from otel_stream.meaning import CallFacts, Failure, Frame, Meaning, Request, error_document, read_failure
 from otel_stream.outcome import HTTP_ERROR
 from otel_stream.recorder import Ending, Recorder
 
 SNIFFED_FRAMES = 4  # frames looked at before an unknown stream is left alone; some begin with a ping
 MAX_ERROR_BYTES = 64 << 10  # of an error body; providers' are below 4 KiB
-MAX_PREFIX_BYTES = 16  # enough to tell the framings apart when the content type does not
 
 _PROVIDER_IDS = (
     "x-request-id", "request-id", "apim-request-id", "x-amzn-requestid", "x-generation-id",
     "llm_provider-x-request-id", "x-ms-request-id", "cf-ray",
 )  # fmt: skip
-_SSE_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?::|data|event|id|retry)")
 
 Reader: TypeAlias = Callable[[bytes], None]
 OpenStream: TypeAlias = Callable[[CallFacts, "float | None"], Recorder]
 """Opens (starts) a recorder; the float is when the exchange began, by the recorder's clock, if not now."""
-
-_FRAMINGS: dict[str, Callable[[int], Framing]] = {
-    "text/event-stream": lambda max_bytes: SSEDecoder(max_bytes, lenient=True),
-}
-"""Content types that name their framing."""
 
 
 class Tap:
@@ -78,8 +70,8 @@ class Tap:
         self._body_left = max_frame_bytes
         self._sniffs = SNIFFED_FRAMES
         self._ended = False
-        self._read: Reader = self._feed_prefix
-        self._decode: Reader = self._feed_prefix
+        self._read: Reader = _pass_by
+        self._decode: Reader = _pass_by
 
     # -- what the instrumentation tells -------------------------------------------------------------
 
@@ -99,7 +91,7 @@ class Tap:
         """The answer's head is here (`headers` in lower case); False: its body need not be watched."""
         self.status = status
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if self._format is None and kind not in _FRAMINGS:
+        if self._format is None and kind not in BY_CONTENT_TYPE:
             self._ignore()
             return False
         if self.recorder is not None:
@@ -152,12 +144,11 @@ class Tap:
     def _reader_for(self, kind: str) -> Reader:
         if self.status >= HTTP_ERROR:
             return self._feed_body
-        framing = _FRAMINGS.get(kind)
-        if framing is not None:
-            self._framing = framing(self._max_frame)
-            return self._feed_frames
-        streaming = self.facts is not None and self.facts.streaming
-        return self._feed_prefix if streaming else self._feed_body
+        framing = BY_CONTENT_TYPE.get(kind)
+        if framing is None and not (self.facts is not None and self.facts.streaming):
+            return self._feed_body
+        self._framing = Undeclared(self._max_frame) if framing is None else framing(self._max_frame)
+        return self._feed_frames
 
     def _switch(self, reader: Reader) -> None:
         """From now on `reader` gets the decoded bytes."""
@@ -226,22 +217,6 @@ class Tap:
     def _meaning(self) -> Meaning:
         return self.recorder if self.recorder is not None else _Opening(self)  # type: ignore[return-value] # by __getattr__
 
-    def _feed_prefix(self, chunk: bytes) -> None:
-        """The content type does not tell the framing: hold the first bytes until they do."""
-        self._body.append(chunk)
-        prefix = b"".join(self._body)
-        if len(prefix.lstrip()) < MAX_PREFIX_BYTES:
-            return
-        self._body = []
-        self._switch(self._choose(prefix))
-        self._read(prefix)
-
-    def _choose(self, prefix: bytes) -> Reader:
-        if _SSE_START.match(prefix):
-            self._framing = SSEDecoder(self._max_frame, lenient=True)
-            return self._feed_frames
-        return self._feed_body
-
     # -- documents -----------------------------------------------------------------------------------------
 
     def _feed_body(self, chunk: bytes) -> None:
@@ -261,18 +236,20 @@ class Tap:
     def _drain(self, ending: Ending) -> None:
         """Read what was held back: an event left open at the end of the body, or the one document."""
         if self._framing is not None:
-            if ending == "eof":
-                for frame in self._framing.close():
-                    self._frame(frame)
-            if self._framing.dropped:
-                skipped("framing.dropped")
-            return
-        body = b"".join(self._body)
+            self._drain_frames(self._framing, ending)
+        body = self._framing.document if isinstance(self._framing, Undeclared) else b"".join(self._body)
         self._body = []
         if self.status >= HTTP_ERROR:
             self._read_error(body)
         elif body.strip() and self._format is not None:
             self._read_document(self._format, body)
+
+    def _drain_frames(self, framing: Framing, ending: Ending) -> None:
+        if ending == "eof":
+            for frame in framing.close():
+                self._frame(frame)
+        if framing.dropped:
+            skipped("framing.dropped")
 
     def _read_error(self, body: bytes) -> None:
         if self.recorder is not None:

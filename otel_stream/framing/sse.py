@@ -41,13 +41,14 @@ class ServerSentEvent(msgspec.Struct, frozen=True, gc=False):
 class SSEDecoder:
     """Turns the bytes of one `text/event-stream` body into events. One instance per response.
 
-    `lenient` also dispatches a last event that the body ended without closing by a blank line; by the
-    standard it is lost, but providers' final `data: [DONE]` does arrive like that.
+    `lenient` is for what providers send beside the standard: it dispatches a last event that the body ended
+    without closing by a blank line, as happens to a final `data: [DONE]`; and a block that begins with `{`,
+    an error written into the stream as plain JSON, is taken for data.
     """
 
     __slots__ = (
         "_broken", "_clean", "_data", "_event", "_held", "_id", "_lenient", "_max_bytes", "_names",
-        "_next_id", "_size", "_skip_lf", "_started", "dropped", "retry",
+        "_next_id", "_plain", "_size", "_skip_lf", "_started", "dropped", "retry",
     )  # fmt: skip
 
     def __init__(self, max_bytes: int = DEFAULT_MAX_FRAME_BYTES, *, lenient: bool = False) -> None:
@@ -61,6 +62,7 @@ class SSEDecoder:
         self._held: list[bytes] = []  # pieces of the unfinished line
         self._size = 0  # bytes held for the event in the making
         self._broken = False  # the event in the making is too large and will be dropped
+        self._plain = False  # the block in the making is JSON without field names
         self._data: list[bytes] = []
         self._event = ""
         self._id = ""
@@ -69,15 +71,19 @@ class SSEDecoder:
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
         """Return the events completed by `chunk`, which may end anywhere."""
-        if self._clean and chunk[-2:] == b"\n\n" and _CR not in chunk:
-            block = chunk[:-2]
+        if self._clean and (chunk[-2:] == b"\n\n" or chunk[-4:] == b"\r\n\r\n"):
+            block = chunk[:-2] if chunk[-2] == _LF else chunk[:-4]
+            if _CR in block:
+                block = chunk.replace(b"\r\n", b"\n")[:-2]
+                if _CR in block:
+                    return self._lines(chunk)
             if block[:6] == b"data: " and _LF not in block and len(block) <= self._max_bytes:
                 return [ServerSentEvent("message", block[6:], self._id, self.retry)]
             return self._blocks(block)
         return self._lines(chunk)
 
     def close(self) -> list[ServerSentEvent]:
-        """Return the last event if it was left open and we are lenient; else it is dropped, as the standard says."""
+        """Return the last event if it was left open and we are lenient; the standard drops it."""
         events: list[ServerSentEvent] = []
         if self._lenient and self._started:
             self._field(self._take_line(b""))
@@ -150,7 +156,7 @@ class SSEDecoder:
             self._held.append(piece)
 
     def _take_line(self, last_piece: bytes) -> bytes:
-        """Return the line that `last_piece` ends; of one that was too large, something that is no blank line."""
+        """Return the line that `last_piece` ends; of one that was too large, a comment."""
         if self._held:
             self._held.append(last_piece)
             last_piece = b"".join(self._held)
@@ -168,6 +174,10 @@ class SSEDecoder:
 
     def _field(self, line: bytes) -> None:
         """Apply one line that is not blank, by the standard's table of fields."""
+        if self._plain or (line[:1] == b"{" and self._lenient and not self._data):
+            self._plain = True
+            self._add_data(line)
+            return
         name, _, value = line.partition(b":")
         if value[:1] == b" ":
             value = value[1:]
@@ -212,7 +222,7 @@ class SSEDecoder:
         self._data = []
 
     def _reset(self) -> None:
-        self._broken = False
+        self._broken = self._plain = False
         self._size = 0
         self._held = []
         self._data = []

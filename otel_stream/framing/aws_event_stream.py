@@ -1,0 +1,152 @@
+"""AWS event stream framing (`application/vnd.amazon.eventstream`): bytes in, messages out, no I/O.
+
+    total length u32 | headers length u32 | CRC of these 8 bytes | headers | payload | CRC of all before it
+
+https://smithy.io/2.0/aws/amazon-eventstream.html
+Both checksums are verified. After a message that fails nothing can be trusted: it is counted, and reading
+stops, as in AWS's own SDKs. Headers repeat from message to message and are parsed once each.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Literal, TypeAlias
+from zlib import crc32
+
+import msgspec
+
+from otel_stream.framing import DEFAULT_MAX_FRAME_BYTES
+
+Kind: TypeAlias = Literal["event", "exception", "error"]
+"""`:message-type`: an event, an exception of the service's model, or an error outside of it."""
+
+PRELUDE_BYTES = 12
+_TRAILER_BYTES = 4
+_MAX_KNOWN_HEADERS = 64  # blocks of headers remembered; APIs have a dozen
+_FIXED_SIZES = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}  # bytes of header values by their type
+_BYTES, _STRING = 6, 7  # types of values that begin with their length, u16
+_prelude = struct.Struct(">III").unpack_from
+_u32 = struct.Struct(">I").unpack_from
+
+
+class EventStreamMessage(msgspec.Struct, frozen=True, gc=False):
+    """One message. `event` is the event type, exception type or error code, by its kind.
+
+    An `error` has no payload; `raw` is its message as `{"message": …}`, as the exceptions have it.
+    """
+
+    event: str
+    raw: bytes
+    kind: Kind = "event"
+
+
+class EventStreamDecoder:
+    """Turns the bytes of one body into messages. One instance per response."""
+
+    __slots__ = ("_broken", "_held", "_known", "_max_bytes", "_needed", "_skip", "dropped")
+
+    def __init__(self, max_bytes: int = DEFAULT_MAX_FRAME_BYTES) -> None:
+        self.dropped = 0
+        self._max_bytes = max_bytes
+        self._held = bytearray()  # the unfinished message
+        self._needed = PRELUDE_BYTES  # bytes that must be held before looking at them again is of use
+        self._skip = 0  # bytes of a message that was too large which are still to come
+        self._broken = False
+        self._known: dict[bytes, EventStreamMessage] = {}  # headers → a message with an empty payload
+
+    def feed(self, chunk: bytes) -> list[EventStreamMessage]:
+        """Return the messages completed by `chunk`, which may end anywhere."""
+        if self._skip:
+            skipped = min(self._skip, len(chunk))
+            self._skip -= skipped
+            chunk = chunk[skipped:]
+        if self._broken or not chunk:
+            return []
+        if self._held:
+            self._held += chunk
+            if len(self._held) < self._needed:
+                return []
+            chunk = bytes(self._held)
+            self._held.clear()
+        return self._messages(chunk)
+
+    def close(self) -> list[EventStreamMessage]:
+        """Return nothing: a message that the body left open cannot be checked."""
+        return []
+
+    def _messages(self, data: bytes) -> list[EventStreamMessage]:
+        found: list[EventStreamMessage] = []
+        start, size = 0, len(data)
+        self._needed = PRELUDE_BYTES
+        while size - start >= PRELUDE_BYTES:
+            total, headers, checksum = _prelude(data, start)
+            if crc32(data[start : start + 8]) != checksum or total < PRELUDE_BYTES + headers + _TRAILER_BYTES:
+                return self._give_up(found)
+            end = start + total
+            if total > self._max_bytes:
+                self.dropped += 1
+                self._skip = max(0, end - size)
+            elif end > size:
+                self._needed = total
+                break
+            elif crc32(data[start + 8 : end - 4], checksum) == _u32(data, end - 4)[0]:
+                found.append(self._message(data, start + PRELUDE_BYTES, headers, end - _TRAILER_BYTES))
+            else:
+                return self._give_up(found)
+            start = end
+        self._held += data[start:]
+        return found
+
+    def _give_up(self, found: list[EventStreamMessage]) -> list[EventStreamMessage]:
+        self._broken = True
+        self.dropped += 1
+        return found
+
+    def _message(self, data: bytes, start: int, headers: int, end: int) -> EventStreamMessage:
+        block = data[start : start + headers]
+        known = self._known.get(block)
+        if known is None:
+            known = _from_headers(block)
+            if len(self._known) < _MAX_KNOWN_HEADERS:
+                self._known[block] = known
+        return EventStreamMessage(known.event, data[start + headers : end] or known.raw, known.kind)
+
+
+def is_event_stream(first_bytes: bytes) -> bool:
+    """Tell whether a body begins with a message: its first 8 bytes have their checksum behind them."""
+    return len(first_bytes) >= PRELUDE_BYTES and crc32(first_bytes[:8]) == _u32(first_bytes, 8)[0]
+
+
+def _from_headers(block: bytes) -> EventStreamMessage:
+    """Return the message with these headers and without a payload."""
+    found = dict(_headers(block))
+    match found.get(":message-type"):
+        case "exception":
+            return EventStreamMessage(found.get(":exception-type", ""), b"", "exception")
+        case "error":
+            message = msgspec.json.encode({"message": found.get(":error-message", "")})
+            return EventStreamMessage(found.get(":error-code", ""), message, "error")
+    return EventStreamMessage(found.get(":event-type", ""), b"")
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
+
+
+def _headers(block: bytes) -> Iterator[tuple[str, str]]:
+    """Yield (name, value) of each header that is text, up to the first that is none of the known types."""
+    at = 0
+    try:
+        while at < len(block):
+            name_end = at + 1 + block[at]
+            name, kind, at = block[at + 1 : name_end], block[name_end], name_end + 1
+            if kind in (_BYTES, _STRING):
+                value_end = at + 2 + int.from_bytes(block[at : at + 2], "big")
+                if kind == _STRING:
+                    yield _text(name), _text(block[at + 2 : value_end])
+                at = value_end
+            else:
+                at += _FIXED_SIZES[kind]
+    except (IndexError, KeyError):
+        return
