@@ -26,6 +26,8 @@ class Member(Protocol):
 
     def lost(self) -> int: ...
 
+    def attach(self, position: int) -> None: ...
+
     def detach(self) -> None: ...
 
 
@@ -44,15 +46,16 @@ class Channel:
         self._retired: Counter[str] = Counter()
         _channels.add(self)
 
-    def join(self, member: Member, since: int | None) -> int:
-        """Count the member in and return the position of the first event it is owed, by default the next."""
+    def join(self, member: Member, since: int | None) -> None:
+        """Count the member in; it is owed what is sent from now on, or from the position `since`."""
         with self.log.lock:
             dead = [] if self._members else self.log.clear()
+            end = self.log.end()
+            # Before it is counted: metrics may look at any time.
+            member.attach(end if since is None else min(since, end))
             self._members[id(member)] = weakref.ref(member)
             self.on_change()
-            end = self.log.end()
         del dead
-        return end if since is None else min(since, end)
 
     def leave(self, member: Member) -> None:
         """Count the member out; with the last one goes what it was owed. Only the first call counts."""

@@ -40,6 +40,16 @@ class Cursor:
         """Return `lagged` plus what was overwritten since the last read."""
         return self.lagged + max(0, self.unread() - self._log.capacity)
 
+    def quick(self) -> StreamEvent | None:
+        """Return the next event in the plain case, at half the cost; None: ask `take`."""
+        if self._wanted is not None:
+            return None
+        event = self._log.peek(self.position)
+        if event is not None:
+            self.position += 1
+            self.received += 1
+        return event
+
     def take(self, limit: int, *, strict: bool) -> list[StreamEvent]:
         """Return up to `limit` wanted events; none when none is there at the time of the call.
 

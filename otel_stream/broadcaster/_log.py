@@ -36,6 +36,14 @@ class EventLog:
         with self.lock:
             return self._base + len(self.events)
 
+    def peek(self, position: int) -> StreamEvent | None:
+        """Return the event at `position`; None when it is not there yet, or no more."""
+        with self.lock:
+            first = position - self._base
+            if first >= 0 and 0 < len(self.events) - first <= self.capacity:
+                return self.events[first]
+        return None
+
     def read(self, position: int, limit: int) -> tuple[int, list[StreamEvent], int]:
         """Return where reading from `position` begins now, up to `limit` events from there, and the end.
 

@@ -7,17 +7,15 @@ https://docs.rs/tokio/latest/tokio/sync/broadcast/struct.Receiver.html
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
 from typing import NamedTuple, final
 
 from otel_stream.broadcaster._channel import Channel
-from otel_stream.broadcaster._cursor import EVERYTHING, Cursor, Filter
+from otel_stream.broadcaster._cursor import EVERYTHING, Filter
+from otel_stream.broadcaster._reader import Reader, limit_of
 from otel_stream.broadcaster.errors import Closed, Empty, Lagged
 from otel_stream.events import StreamEvent
-
-BUDGET = 128  # events read one by one before the event loop gets a turn; tokio's budget of a task
 
 
 class ReceiverState(NamedTuple):
@@ -30,7 +28,7 @@ class ReceiverState(NamedTuple):
 
 
 @final
-class Receiver:
+class Receiver(Reader):
     """A subscription, read by one task or thread at a time. Closes itself when it is collected.
 
     It gets every event sent after it was made, in the one order all receivers see. One that falls behind by
@@ -39,15 +37,11 @@ class Receiver:
     """
 
     def __init__(self, channel: Channel, filter: Filter | None, name: str, since: int | None = None) -> None:
-        self._gone = True  # until it has joined
+        super().__init__(channel, filter)
         self.name = name
-        self._channel = channel
         self._filter = filter
-        self._cursor = Cursor(channel.log, filter)
-        self._budget = BUDGET
-        self._waiting = False
-        self._cursor.position = channel.join(self, since)
-        self._gone = False
+        self._left_at = 0
+        channel.join(self, since)
 
     @property
     def received(self) -> int:
@@ -60,14 +54,9 @@ class Receiver:
         return self._cursor.lagged
 
     @property
-    def closed(self) -> bool:
-        """Whether nothing more will be sent to it; something may be left to read."""
-        return self._gone or self._channel.closed
-
-    @property
     def position(self) -> int:
         """The number of the next event it reads, for `subscribe(since=)`; events are numbered from 0."""
-        return self._cursor.position
+        return self._left_at if self._gone else self._cursor.position
 
     def __len__(self) -> int:
         """Return how many events were sent and not read, those already overwritten included."""
@@ -84,8 +73,6 @@ class Receiver:
         """Return the counts for metrics."""
         return ReceiverState(self.name, self.received, self.lost(), len(self))
 
-    # -- reading at once
-
     def try_recv(self) -> StreamEvent:
         """Return the next event. Raises: Empty, Closed, Lagged once per gap."""
         events = self._take(1, strict=True)
@@ -98,37 +85,31 @@ class Receiver:
 
         Raises: Closed.
         """
-        return self._take(_checked(limit))
-
-    # -- reading in an event loop
+        return self._take(limit_of(limit))
 
     async def recv(self) -> StreamEvent:
         """Wait for the next event and return it. Cancelling it loses nothing.
 
         Raises: Closed, Lagged once per gap.
         """
-        return await self._next(strict=True)
+        event = self._poll()
+        return await self._next(strict=True) if event is None else event
 
     async def recv_many(self, limit: int | None = None) -> list[StreamEvent]:
         """Wait for events and return up to `limit` (None: all) of them; a gap only counts.
 
         Gives the event loop a turn between batches. Cancelling it loses nothing. Raises: Closed.
         """
-        most = _checked(limit)
-        while True:
-            if self._budget <= 0:
-                await self._yield()
-            events = self._take(most)
-            if events:
-                self._budget = 0
-                return events
-            await self._park()
+        return await self._next_many(limit_of(limit))
 
     def __aiter__(self) -> AsyncIterator[StreamEvent]:
         """Iterate until the end; a gap only counts."""
         return self
 
     async def __anext__(self) -> StreamEvent:
+        event = self._poll()
+        if event is not None:
+            return event
         try:
             return await self._next(strict=False)
         except Closed:
@@ -138,7 +119,7 @@ class Receiver:
         """Iterate until the end, with a `Lagged` in the place of the events that were missed."""
         while True:
             try:
-                yield await self._next(strict=True)
+                yield await self.recv()
             except Lagged as gap:  # noqa: PERF203 - a gap does not end the loop
                 yield gap
             except Closed:
@@ -161,8 +142,6 @@ class Receiver:
                 yield events
             await asyncio.sleep(interval)
 
-    # -- reading in a thread
-
     def get(self, timeout: float | None = None) -> StreamEvent:
         """Block until the next event, at most `timeout` seconds (None: for ever), and return it.
 
@@ -178,7 +157,7 @@ class Receiver:
 
         Nothing came in time: an empty list. A gap only counts. Raises: Closed, RuntimeError in an event loop.
         """
-        return self._block(_checked(limit), timeout)
+        return self._block(limit_of(limit), timeout)
 
     def __iter__(self) -> Iterator[StreamEvent]:
         """Iterate until the end, blocking; a gap only counts."""
@@ -189,8 +168,6 @@ class Receiver:
             return self._block(1, None)[0]
         except Closed:
             raise StopIteration from None
-
-    # -- life
 
     def resubscribe(self) -> Receiver:
         """Return another receiver of the same filter and name that begins with the next event sent."""
@@ -203,10 +180,16 @@ class Receiver:
             self.detach()
             self._channel.news.ring()
 
+    def attach(self, position: int) -> None:
+        """Begin at the position; the channel calls it."""
+        self._cursor.position = position
+        self._gone = False
+
     def detach(self) -> None:
-        """Be at the end, without telling the channel."""
+        """Be at the end; the channel calls it, or knows."""
+        self._left_at = self._cursor.position
         self._gone = True
-        self._cursor.position = self._channel.log.end()
+        self._cursor.position = EVERYTHING  # where nothing will ever be
 
     def __enter__(self) -> Receiver:
         return self
@@ -218,67 +201,3 @@ class Receiver:
 
     def __del__(self) -> None:
         self.close()
-
-    # -- plumbing
-
-    def _take(self, limit: int, *, strict: bool = False) -> list[StreamEvent]:
-        finished = self.closed  # before reading: what was sent before the end is still handed out
-        events = self._cursor.take(limit, strict=strict)
-        if finished and not events:
-            raise Closed
-        return events
-
-    def _ready(self) -> bool:
-        return self.closed or len(self) > 0
-
-    async def _next(self, *, strict: bool) -> StreamEvent:
-        while True:
-            if self._budget <= 0:
-                await self._yield()
-            self._budget -= 1
-            events = self._take(1, strict=strict)
-            if events:
-                return events[0]
-            await self._park()
-
-    async def _yield(self) -> None:
-        """Give the loop a turn before reading on; without anything to read, parking gives it."""
-        self._budget = BUDGET
-        if self._ready():
-            await asyncio.sleep(0)
-
-    async def _park(self) -> None:
-        self._budget = BUDGET
-        self._claim()
-        try:
-            await self._channel.news.wait(self._ready)
-        finally:
-            self._waiting = False
-
-    def _block(self, limit: int, timeout: float | None, *, strict: bool = False) -> list[StreamEvent]:
-        if asyncio._get_running_loop() is not None:  # noqa: SLF001 - documented for event loops
-            raise RuntimeError("this would block the event loop; use recv(), recv_many() or async for")
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while True:
-            events = self._take(limit, strict=strict)
-            left = None if deadline is None else deadline - time.monotonic()
-            if events or (left is not None and left <= 0):
-                return events
-            self._claim()
-            try:
-                self._channel.news.wait_blocking(self._ready, left)
-            finally:
-                self._waiting = False
-
-    def _claim(self) -> None:
-        if self._waiting:
-            raise RuntimeError("somebody waits on this receiver already; each reader needs its own")
-        self._waiting = True
-
-
-def _checked(limit: int | None) -> int:
-    if limit is None:
-        return EVERYTHING
-    if limit < 1:
-        raise ValueError(f"limit must be at least 1; got {limit}")
-    return limit

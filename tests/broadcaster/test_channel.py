@@ -210,6 +210,20 @@ def test_a_closed_receiver_gives_up_what_it_has_not_read():
     assert not broadcaster.active
 
 
+def test_a_closed_receiver_does_not_hear_what_is_sent_later():
+    broadcaster = StreamEventBroadcaster()
+    receiver, other = broadcaster.subscribe(), broadcaster.subscribe()
+    broadcaster.send("one")
+    receiver.try_recv()
+
+    receiver.close()
+    broadcaster.send("two")
+
+    assert told(receiver) == ["closed"]
+    assert (len(receiver), receiver.position, receiver.lost()) == (0, 1, 0)
+    assert told(other) == ["one", "two", "empty"]
+
+
 def test_closing_a_receiver_wakes_whoever_waits_on_it(run):
     broadcaster = StreamEventBroadcaster()
     receiver, other = broadcaster.subscribe(), broadcaster.subscribe()
