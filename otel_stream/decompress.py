@@ -97,7 +97,7 @@ def _brotli() -> Decompress:
         import brotli  # noqa: PLC0415 - an extra
     except ImportError:
         try:
-            import brotlicffi as brotli  # type: ignore[import-not-found,no-redef] # noqa: PLC0415 - the other binding
+            import brotlicffi as brotli  # noqa: PLC0415 - the other binding
         except ImportError:
             raise Undecodable("br needs brotli: pip install 'otel-stream[compression]'") from None
     engine: Any = brotli.Decompressor()

@@ -184,6 +184,10 @@ class Runtime:
             if stream.idle_s > self.settings.idle_seconds:
                 stream.end("abandoned")
 
+    def restart(self) -> None:
+        """Begin anew in a forked child, which has none of its parent's threads."""
+        self._watch.restart()
+
     def shutdown(self) -> None:
         """End what is still open as abandoned, stop threads and servers. Only the first call counts."""
         self._watch.stop()
@@ -245,4 +249,9 @@ def stop() -> None:
         runtime.shutdown()
 
 
-os.register_at_fork(after_in_child=lambda: _runtime and _runtime._watch.restart())  # noqa: SLF001
+def _restart_in_child() -> None:
+    if _runtime is not None:
+        _runtime.restart()
+
+
+os.register_at_fork(after_in_child=_restart_in_child)
