@@ -39,7 +39,8 @@ class Tap:
 
     __slots__ = (
         "_began", "_body", "_body_left", "_decode", "_decompress", "_ended", "_format", "_framing", "_lazy",
-        "_max_frame", "_open", "_parser", "_read", "_request", "_sniffs", "facts", "ignored", "recorder", "status",
+        "_max_frame", "_open", "_parser", "_read", "_request", "_sniffs", "facts", "ignored", "recorder",
+        "status",
     )  # fmt: skip
 
     def __init__(
@@ -145,9 +146,11 @@ class Tap:
         if self.status >= HTTP_ERROR:
             return self._feed_body
         framing = BY_CONTENT_TYPE.get(kind)
-        if framing is None and not (self.facts is not None and self.facts.streaming):
-            return self._feed_body
-        self._framing = Undeclared(self._max_frame) if framing is None else framing(self._max_frame)
+        if framing is not None:
+            self._framing = framing(self._max_frame)
+        else:
+            asked_for = self.facts is not None and self.facts.streaming
+            self._framing = Undeclared(self._max_frame, asked_for=asked_for)
         return self._feed_frames
 
     def _switch(self, reader: Reader) -> None:
@@ -284,7 +287,7 @@ class _Opening:
 
 
 def _short_way(recorder: Recorder, framing: Framing, parser: wire.Format) -> Reader:
-    """Return the reader for the rest of a stream: this runs once per token, so it is as short as it can be."""
+    """Return the reader for the rest of a stream: it runs once per token, so it is as short as it can be."""
     feed, parse, clock = framing.feed, parser.feed, recorder.clock
 
     def read(chunk: bytes) -> None:

@@ -20,7 +20,7 @@ from otel_stream.framing.sse import SSEDecoder
 
 MIN_PREFIX_BYTES = 16  # enough to tell the framings apart
 _BOM = b"\xef\xbb\xbf"
-_SSE_START = re.compile(rb"\s*(?::|data|event|id|retry)")
+_SSE_START = re.compile(rb"\s*(?:data|event|id|retry)?:")
 
 NewFraming: TypeAlias = Callable[[int], Framing]
 """Makes a framing that drops frames above so many bytes."""
@@ -47,10 +47,15 @@ BY_CONTENT_TYPE: dict[str, NewFraming] = {
 class Undeclared:
     """Finds the framing by the first bytes and hands on to it. One instance per response."""
 
-    __slots__ = ("_framing", "_held", "_is_document", "_line_ended", "_max_bytes", "_own_dropped", "_size")
+    __slots__ = (
+        "_asked_for", "_framing", "_held", "_is_document", "_line_ended", "_max_bytes", "_own_dropped",
+        "_size",
+    )  # fmt: skip
 
-    def __init__(self, max_bytes: int = DEFAULT_MAX_FRAME_BYTES) -> None:
+    def __init__(self, max_bytes: int = DEFAULT_MAX_FRAME_BYTES, *, asked_for: bool = True) -> None:
+        """`asked_for` is whether the request asked for a stream; if not, only server-sent events are one."""
         self._max_bytes = max_bytes
+        self._asked_for = asked_for
         self._own_dropped = 0
         self._framing: Framing | None = None
         self._held: list[bytes] = []
@@ -112,7 +117,7 @@ class Undeclared:
     def _decide(self) -> Sequence[Frame]:
         prefix = self.document
         new_framing = by_first_bytes(prefix)
-        if new_framing is None:
+        if new_framing is None or (new_framing is not lenient_sse and not self._asked_for):
             self._is_document = True
             return ()
         self._held = []

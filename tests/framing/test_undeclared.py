@@ -80,3 +80,13 @@ def test_frames_above_the_cap_are_dropped_and_counted():
         b"2",
     ]
     assert framing.dropped == 1
+
+
+def test_where_no_stream_was_asked_for_only_server_sent_events_are_one():
+    lines, text = Undeclared(asked_for=False), Undeclared(asked_for=False)
+    events = Undeclared(asked_for=False)
+
+    assert raws(lines, b'[{"a": 1}, {"a": 2}]') == []
+    assert lines.document == b'[{"a": 1}, {"a": 2}]'
+    assert raws(text, b"identity is a word that begins like a field") == []
+    assert raws(events, b'data: {"a": 1}\n\ndata: [DONE]\n\n') == [b'{"a": 1}', b"[DONE]"]
