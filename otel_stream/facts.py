@@ -75,11 +75,12 @@ _ATTRIBUTES: tuple[tuple[str, str, Any], ...] = (
 def provider_of(request: Request, default: str) -> str:
     """Return the provider by the request's host, else `default`: the dialect's own provider."""
     suffix = request.host.rpartition("-")[2] if "-aiplatform." in request.host else request.host
-    while suffix:
-        if suffix in _PROVIDERS:
-            return _PROVIDERS[suffix]
+    while suffix and suffix not in _PROVIDERS:
         suffix = suffix.partition(".")[2]
-    return default
+    provider = _PROVIDERS.get(suffix, default)
+    if provider == "azure.ai.inference" and request.path.startswith("/openai/"):
+        return "azure.ai.openai"  # one host serves both
+    return provider
 
 
 def facts(

@@ -56,8 +56,7 @@ class _Choice(msgspec.Struct, gc=False):
     delta: _Delta | None = None
     message: _Delta | None = None
     finish_reason: str | None = None
-    usage: ChatUsage | None = None
-    """Moonshot's place for it."""
+    usage: ChatUsage | None = None  # Moonshot's place for it
     error: msgspec.Raw = msgspec.Raw()
 
 
@@ -89,7 +88,7 @@ class OpenAIChat:
 
     name: ClassVar[str] = "openai_chat"
     provider: ClassVar[str] = "openai"
-    endings: ClassVar[tuple[str, ...]] = ("completions", "chat")
+    endings: ClassVar[tuple[str, ...]] = ("completions", "chat", "streamRawPredict", "rawPredict")
 
     def __init__(self, meaning: Meaning) -> None:
         self._meaning = meaning
@@ -102,7 +101,8 @@ class OpenAIChat:
         """Return the facts of a `…/chat/completions` request, on any host and below any base path."""
         path = request.path.rstrip("/")
         writer = path.endswith("/v1/chat") and request.host.endswith("writer.com")  # Cohere's elsewhere
-        if request.method != "POST" or not (writer or path.endswith(_PATHS)):
+        vertex = "/publishers/mistralai/models/" in path
+        if request.method != "POST" or not (writer or vertex or path.endswith(_PATHS)):
             return None
         return facts(request, format=cls.name, provider=cls.provider, model=_deployment(request))
 
