@@ -247,4 +247,4 @@ class OpenAIChat:
 def _deployment(request: Request) -> str | None:
     """Return Azure's deployment name, which stands in the path when the body names no model."""
     _, found, rest = request.path.partition("/deployments/")
-    return None if not found or request.get("model", str) else rest.partition("/")[0] or None
+    return None if not found or request.get("model", str) is not None else rest.partition("/")[0] or None
