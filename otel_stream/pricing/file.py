@@ -1,4 +1,4 @@
-"""The user's price file: JSON or TOML, checked as a whole when it is read (docs/configuration.md).
+"""The user's price file: JSON or TOML, checked as a whole when it is read (docs/metrics.md).
 
     {"prices": [{"provider": "openai", "model": "my-llama-*", "input": 0.2, "output": 0.6}]}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -30,6 +31,13 @@ def test_names_follow_prometheus_rules(row):
     assert row.name.endswith("_total") == (row.kind == "counter")
     assert row.help.endswith(".")
     assert row.kind != "histogram" or row.name.endswith("_seconds")
+
+
+def test_the_page_on_metrics_tells_of_each():
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text("utf-8")
+    table = [f"| `{row.name}` | {row.kind} | {', '.join(row.labels)} | {row.help} |" for row in sorted(ROWS)]
+
+    assert [line for line in page.splitlines() if line.startswith("| `llm_stream_")] == table
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
