@@ -14,6 +14,7 @@ from benchmarks import _harness
 # One a line; each is a module here with `rows() -> list[Row]`.
 MODULES = [
     "broadcaster",
+    "pipeline",
 ]
 
 

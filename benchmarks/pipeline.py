@@ -1,0 +1,216 @@
+"""A stream through the httpx tap: what a chunk costs, what a stream costs, what an open stream holds."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import tracemalloc
+from collections.abc import Callable
+
+import httpx
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from prometheus_client import CollectorRegistry
+
+from benchmarks._harness import Row, interleaved, shown
+from otel_stream import runtime
+from otel_stream.instrumentation import StreamInstrumentor
+from otel_stream.meaning import CallFacts, Usage
+
+CHUNKS = 2_000
+STREAMS = 200
+URL = "https://api.openai.com/v1/chat/completions"
+REQUEST = {
+    "model": "gpt-4o-mini",
+    "stream": True,
+    "messages": [{"role": "user", "content": "Write a story."}],
+}
+HEADERS = {"content-type": "text/event-stream; charset=utf-8"}
+
+
+def _chunk(**members: object) -> bytes:
+    chunk = {
+        "id": "chatcmpl-9rD4cbxcufhWUCMSJ0LP0ZNuora53",
+        "object": "chat.completion.chunk",
+        "created": 1722468666,
+        "model": "gpt-4o-mini-2024-07-18",
+        "system_fingerprint": "fp_0705bf87c0",
+        "choices": [],
+        "usage": None,
+        **members,
+    }
+    return b"data: " + json.dumps(chunk, separators=(",", ":")).encode() + b"\n\n"
+
+
+TOKEN = _chunk(
+    choices=[{"index": 0, "delta": {"content": " token"}, "logprobs": None, "finish_reason": None}]
+)
+END = [
+    _chunk(choices=[{"index": 0, "delta": {}, "logprobs": None, "finish_reason": "stop"}]),
+    _chunk(usage={"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}),
+    b"data: [DONE]\n\n",
+]
+LONG = [TOKEN] * CHUNKS + END
+SHORT = [TOKEN] * 20 + END
+
+
+class _Answer(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body that really streams: one read per chunk."""
+
+    def __init__(self, chunks: list[bytes]) -> None:
+        self.chunks = chunks
+
+    def __iter__(self):
+        yield from self.chunks
+
+    async def __aiter__(self):
+        for chunk in self.chunks:
+            yield chunk
+
+
+def rows() -> list[Row]:
+    return [*_per_chunk(), *_per_stream(), *_memory()]
+
+
+class _Instrumented:
+    """The whole plugin switched on, with everything that a stream feeds."""
+
+    def __init__(self, subscribed: bool = False) -> None:
+        self.subscribed = subscribed
+
+    def __enter__(self) -> None:
+        self.tracer_provider = TracerProvider()
+        self.tracer_provider.add_span_processor(BatchSpanProcessor(_Nowhere()))
+        self.meter_provider = MeterProvider([InMemoryMetricReader()])
+        StreamInstrumentor().instrument(
+            tracer_provider=self.tracer_provider,
+            meter_provider=self.meter_provider,
+            registry=CollectorRegistry(),
+            prometheus_port=0,
+        )
+        if self.subscribed:
+            self.receiver = runtime.current().broadcaster.subscribe()
+
+    def __exit__(self, *_: object) -> None:
+        StreamInstrumentor().uninstrument()
+        self.tracer_provider.shutdown()
+        self.meter_provider.shutdown()
+
+
+class _Nowhere(SpanExporter):
+    def export(self, spans):
+        return SpanExportResult.SUCCESS
+
+
+def _case(read: Callable[[], float], around: Callable[[], object] | None = None) -> Callable[[], float]:
+    def case() -> float:
+        if around is None:
+            return read()
+        with around():
+            read()  # the price table, the caches
+            return read()
+
+    return case
+
+
+def _sync_ns() -> float:
+    """CPU of this thread for one read of a chunk, in ns."""
+    client = httpx.Client(transport=httpx.MockTransport(lambda _: _respond(LONG)))
+    with client, client.stream("POST", URL, json=REQUEST) as response:
+        before = time.thread_time_ns()
+        for _ in response.iter_raw():
+            pass
+        return (time.thread_time_ns() - before) / len(LONG)
+
+
+def _async_ns() -> float:
+    async def read() -> float:
+        client = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: _respond(LONG)))
+        async with client, client.stream("POST", URL, json=REQUEST) as response:
+            before = time.thread_time_ns()
+            async for _ in response.aiter_raw():
+                pass
+            return (time.thread_time_ns() - before) / len(LONG)
+
+    return asyncio.run(read())
+
+
+def _respond(chunks: list[bytes]) -> httpx.Response:
+    return httpx.Response(200, headers=HEADERS, stream=_Answer(chunks))
+
+
+def _per_chunk() -> list[Row]:
+    took = interleaved(
+        {
+            "sync": _case(_sync_ns),
+            "async": _case(_async_ns),
+            "sync tapped": _case(_sync_ns, _Instrumented),
+            "async tapped": _case(_async_ns, _Instrumented),
+            "sync subscribed": _case(_sync_ns, lambda: _Instrumented(subscribed=True)),
+        },
+        15,
+    )
+    took = {name: ns / 1000 for name, ns in took.items()}
+    bare, bare_async = (f"bare httpx: {shown(took[name], 'µs')}" for name in ("sync", "async"))
+    chunk = "OpenAI chat chunk through the httpx tap, added"
+    return [
+        Row.at_most(f"{chunk}, sync", 2, took["sync tapped"] - took["sync"], "µs", bare),
+        Row.at_most(f"{chunk}, async", 2, took["async tapped"] - took["async"], "µs", bare_async),
+        Row.at_most(f"{chunk}, one subscriber", 3, took["sync subscribed"] - took["sync"], "µs", bare),
+    ]
+
+
+def _streams_us() -> float:
+    """CPU of the whole process for one short stream, all threads, in µs."""
+    with httpx.Client(transport=httpx.MockTransport(lambda _: _respond(SHORT))) as client:
+        before = time.process_time_ns()
+        for _ in range(STREAMS):
+            with client.stream("POST", URL, json=REQUEST) as response:
+                for _ in response.iter_raw():
+                    pass
+        return (time.process_time_ns() - before) / STREAMS / 1000
+
+
+def _per_stream() -> list[Row]:
+    took = interleaved({"bare": _case(_streams_us), "tapped": _case(_streams_us, _Instrumented)}, 9)
+    added = took["tapped"] - took["bare"]
+    baseline = f"bare httpx request: {shown(took['bare'], 'µs')}"
+    what = f"fixed cost of a stream ({len(SHORT)} chunks; span, metrics, pricing, batch processor)"
+    return [Row.at_most(what, 150, added, "µs", baseline)]
+
+
+def _memory() -> list[Row]:
+    after_ten, after_many = _held_bytes(10), _held_bytes(100_000)
+    return [
+        Row.at_most("held by an open stream after 10 chunks", 8, after_ten / 1024, "KiB"),
+        Row.at_most(
+            "held by an open stream after 100,000 chunks",
+            8,
+            after_many / 1024,
+            "KiB",
+            f"after 10: {shown(after_ten / 1024, 'KiB')}",
+        ),
+    ]
+
+
+def _held_bytes(chunks: int) -> float:
+    """What each of ten open streams holds: recorder, span, registry entry."""
+    facts = CallFacts("openai", "chat", "gpt-4o-mini", "openai_chat")
+    with _Instrumented():
+        live = runtime.current()
+        live.open_stream(facts).end("eof")
+        tracemalloc.start()
+        before = tracemalloc.get_traced_memory()[0]
+        streams = [live.open_stream(facts) for _ in range(10)]
+        for stream in streams:
+            for _ in range(chunks):
+                stream.delta(" token")
+        held = (tracemalloc.get_traced_memory()[0] - before) / len(streams)
+        tracemalloc.stop()
+        for stream in streams:
+            stream.usage(Usage(1, 1))
+            stream.end("closed")
+    return held
