@@ -160,7 +160,7 @@ class Runtime:
         metrics = StreamMetrics(
             registry, settings=self.settings, find=self.processor.find, broadcaster=self.broadcaster
         )
-        self._closers.append(self.broadcaster.add_listener(metrics.on_event))
+        self._closers += [metrics.close, self.broadcaster.add_listener(metrics.on_event)]
         server = serve(registry, self.settings.prometheus_host, self.settings.prometheus_port)
         if server is not None:
             logger.info("metrics at %s", server.url)
