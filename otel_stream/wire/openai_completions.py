@@ -46,10 +46,10 @@ class OpenAICompletions:
 
     @classmethod
     def recognise(cls, request: Request) -> CallFacts | None:
-        """Return the facts of a `…/completions` request with a `prompt`, on any host."""
+        """Return the facts of a `…/completions` request that names a model or a prompt, on any host."""
         if request.method != "POST" or not request.path.rstrip("/").endswith("/completions"):
             return None
-        if "prompt" not in request.fields and request.body is not None:
+        if not request.fields.keys() & {"model", "prompt"} and request.body is not None:
             return None
         return facts(request, format=cls.name, provider=cls.provider, operation="text_completion")
 
