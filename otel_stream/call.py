@@ -53,13 +53,15 @@ class CallContext:
         """LLM calls this call made so far, streaming or not."""
         self.upstream_succeeded = 0
         """Those of them that streamed and were completed."""
+        self.upstream_failed = 0
+        """Those of them, streaming or not, that ended in any other way than completed."""
         self._metadata = metadata
         self._identified = identified
         self._streams: dict[str, Stream] = {}
         self._lock = threading.RLock()  # a finalizer may run inside it
         self._ended = False
-        here = context.get_current()
-        self._here = here if trace.get_current_span(here).get_span_context().is_valid else None
+        self._here: Context | None = None
+        self.look_for_parent()
 
     # -- who asks ----------------------------------------------------------------------------------
 
@@ -110,6 +112,13 @@ class CallContext:
             return self._inbound
         return None if self.outer is None else self.outer.parent
 
+    def look_for_parent(self) -> None:
+        """Note the span that is current now; a server's own begins after the outermost tap has begun."""
+        here = context.get_current()
+        if trace.get_current_span(here).get_span_context().is_valid:
+            self._here = here
+            self.__dict__.pop("parent", None)
+
     @cached_property
     def _inbound(self) -> Context:
         """The trace context and baggage the caller sent. Extracting takes 10 µs, so not without need."""
@@ -151,6 +160,7 @@ class CallContext:
             if self._streams.pop(stream.request_id, None) is None:
                 return
             self.upstream_succeeded += outcome == "completed" and stream.facts.streaming
+            self.upstream_failed += outcome != "completed"
         if self.outer is not None:
             self.outer.closed(stream, outcome)
 

@@ -150,7 +150,7 @@ def test_a_failed_upstream_stream_covers_nothing():
     asking.opened(one)
     asking.closed(one, "error")
 
-    assert (asking.is_covered, asking.upstream_opened) == (False, 1)
+    assert (asking.is_covered, asking.upstream_opened, asking.upstream_failed) == (False, 1, 1)
 
 
 def test_a_plain_upstream_call_covers_no_stream_but_is_counted():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Iterable
+from importlib import _bootstrap
 from types import ModuleType
 from typing import Any, NamedTuple, TypeAlias
 
@@ -98,12 +99,16 @@ class Hooks:
     def _await(self, name: str) -> None:
         if name in sys.modules or name not in self._awaited:
             self._awaited.add(name)
-            wrapt.register_post_import_hook(lambda module: self._imported(name, module), name)
+            wrapt.register_post_import_hook(lambda _: self._imported(name), name)
 
-    def _imported(self, name: str, module: ModuleType) -> None:
-        """The module is here. An import of the host's never fails because of us."""
+    def _imported(self, name: str) -> None:
+        """The module is here, or half of it. An import of the host's never fails because of us."""
         self._awaited.discard(name)
         if not self._active:
+            return
+        module = _once_imported(name)
+        if module is None:
+            self._await(name)
             return
         for (tap, wanted), hooks in self._groups.items():
             if wanted == name and tap not in self._off:
@@ -118,6 +123,15 @@ class Hooks:
             _guard.logger.warning("%s is not watched, its inside is not as we know it: %s", tap, error)
             return State(tap, hooks[0].module, "failed", str(error))
         return State(tap, hooks[0].module, "installed")
+
+
+def _once_imported(name: str) -> ModuleType | None:
+    """Return the module when no other thread is in the middle of importing it; None when that failed.
+
+    This waits as an `import` of a module does that is there already, and unlike that imports nothing.
+    """
+    _bootstrap._lock_unlock_module(name)  # type: ignore[attr-defined]  # noqa: SLF001 - in all of 3.3 to 3.14
+    return sys.modules.get(name)
 
 
 def _patched(hooks: list[Hook], module: ModuleType) -> list[_Patch]:

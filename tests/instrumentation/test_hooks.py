@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
+import contextlib
 import functools
+import importlib
 import sys
+import threading
 import types
 
 import pytest
@@ -53,6 +57,11 @@ def load(name):
     return sys.modules[name]
 
 
+def load_in_vain(name):
+    with contextlib.suppress(ZeroDivisionError):
+        load(name)
+
+
 @pytest.fixture
 def make():
     made = []
@@ -84,6 +93,48 @@ def test_a_library_is_never_imported_by_us(name, make):
     hooks.install()
 
     assert (name in sys.modules, hooks.states()) == (False, [State("tap", name, "waiting")])
+
+
+def test_a_library_that_another_thread_is_importing_is_waited_for(name, make, tmp_path):
+    """A thread of ours imports genai-prices, and with it httpx2, just when the hooks go in."""
+    half, go_on = threading.Event(), threading.Event()
+    builtins.half_way = lambda: (half.set(), go_on.wait())
+    (tmp_path / f"{name}.py").write_text(f"import builtins\nbuiltins.half_way()\n{LIBRARY}")
+    hooks = make(("tap", name, "get", shout))
+    thread = threading.Thread(target=load, args=(name,))
+    thread.start()
+    half.wait()
+    installing = threading.Thread(target=hooks.install)
+    installing.start()
+    go_on.set()
+    for each in (thread, installing):
+        each.join()
+    del builtins.half_way
+
+    assert (load(name).get(), hooks.states()) == ("GOT", [State("tap", name, "installed")])
+
+
+def test_a_library_whose_import_fails_in_another_thread_is_waited_for_again(name, make, tmp_path):
+    half, go_on = threading.Event(), threading.Event()
+    builtins.half_way = lambda: (half.set(), go_on.wait(), 1 / 0)
+    library = tmp_path / f"{name}.py"
+    library.write_text("import builtins\nbuiltins.half_way()\n")
+    hooks = make(("tap", name, "get", shout))
+    thread = threading.Thread(target=load_in_vain, args=(name,))
+    thread.start()
+    half.wait()
+    installing = threading.Thread(target=hooks.install)
+    installing.start()
+    go_on.set()
+    for each in (thread, installing):
+        each.join()
+    del builtins.half_way
+    waiting = hooks.states()
+    library.write_text(LIBRARY)
+    importlib.invalidate_caches()
+
+    assert waiting == [State("tap", name, "waiting")]
+    assert load(name).get() == "GOT"
 
 
 @pytest.mark.parametrize("imported", ["before", "after"])

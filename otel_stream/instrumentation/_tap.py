@@ -1,0 +1,62 @@
+"""What the client taps share: from a request of the host's to a tap, and the trace context sent along."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, MutableMapping
+from fnmatch import fnmatchcase
+
+from opentelemetry import propagate, trace
+from opentelemetry.instrumentation.utils import is_http_instrumentation_enabled
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
+
+from otel_stream import runtime
+from otel_stream._guard import guarded
+from otel_stream.meaning import Request
+from otel_stream.reaper import REAPER
+from otel_stream.riding import is_riding
+from otel_stream.tap import Tap
+
+
+@guarded("tap.begin")
+def begin(
+    method: str, url: str, headers: Mapping[str, str], body: bytes | None, outgoing: MutableMapping[str, str]
+) -> Tap | None:
+    """Return the tap for a request that is about to go out, or None when it is none of our business.
+
+    `headers` answers to lower-case names; the trace context is put into `outgoing`, the request's own
+    headers, where its host may have it.
+    """
+    ours = runtime.current()
+    if ours is None or is_riding() or not is_http_instrumentation_enabled():
+        return None
+    request = Request(method, url, headers, body)
+    tap = ours.tap(request)
+    if tap is None:
+        return None
+    REAPER.ready()
+    if tap.recorder is not None and is_listed(request.host, ours.settings.propagate_hosts):
+        inject(tap, outgoing)
+    return tap
+
+
+def is_listed(host: str, patterns: Iterable[str]) -> bool:
+    """Return whether a pattern names the host; `*` stands for any characters, as in `*.internal`."""
+    return any(fnmatchcase(host, pattern.lower()) for pattern in patterns)
+
+
+def inject(tap: Tap, outgoing: MutableMapping[str, str]) -> None:
+    """Send the stream's own span along as parent, unless somebody has sent a trace context already."""
+    if tap.recorder is None or "traceparent" in outgoing:
+        return
+    of_stream = tap.recorder.trace
+    if of_stream.trace_id is None or of_stream.span_id is None:
+        return
+    span = NonRecordingSpan(
+        SpanContext(
+            int(of_stream.trace_id, 16),
+            int(of_stream.span_id, 16),
+            is_remote=False,
+            trace_flags=TraceFlags(TraceFlags.SAMPLED if of_stream.sampled else TraceFlags.DEFAULT),
+        )
+    )
+    propagate.inject(outgoing, context=trace.set_span_in_context(span))

@@ -1,0 +1,199 @@
+"""Client tap for httpx and its forks httpx2 and httpxyz, which share their inside.
+
+`Client._send_single_request` sees every hop of every request, whatever the transport; the official
+instrumentation's hook in the transports misses LiteLLM's own. The body is watched where the response
+reads it: `response.stream` is replaced by one of the right module's class (it is checked) that passes
+on the same chunks and errors.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+from otel_stream._guard import guarded
+from otel_stream.instrumentation._hooks import Hook
+from otel_stream.instrumentation._tap import begin
+from otel_stream.outcome import ending_of
+from otel_stream.reaper import REAPER
+from otel_stream.riding import Riding
+from otel_stream.tap import Tap
+
+_HELD = "otel_stream.tap"  # in a request's extensions: the tap of the hop that redirected here
+
+
+def wrap_send(original: Callable[..., Any], module: ModuleType) -> Callable[..., Any]:
+    """Return `Client._send_single_request` with a tap on the exchange."""
+    stream_class = sync_stream(module)
+
+    @functools.wraps(original)
+    def _send_single_request(self: Any, request: Any) -> Any:
+        tap = _tap_for(request)
+        if tap is None:
+            return original(self, request)
+        try:
+            with Riding():
+                response = original(self, request)
+        except BaseException as error:
+            tap.end(ending_of(error), error)
+            raise
+        _watch(tap, request, response, stream_class)
+        return response
+
+    return _send_single_request
+
+
+def wrap_send_async(original: Callable[..., Awaitable[Any]], module: ModuleType) -> Callable[..., Any]:
+    """Return `AsyncClient._send_single_request` with a tap on the exchange."""
+    stream_class = async_stream(module)
+
+    @functools.wraps(original)
+    async def _send_single_request(self: Any, request: Any) -> Any:
+        tap = _tap_for(request)
+        if tap is None:
+            return await original(self, request)
+        try:
+            with Riding():
+                response = await original(self, request)
+        except BaseException as error:
+            tap.end(ending_of(error), error)
+            raise
+        _watch(tap, request, response, stream_class)
+        return response
+
+    return _send_single_request
+
+
+@guarded("httpx.request")
+def _tap_for(request: Any) -> Tap | None:
+    held: _Held | None = request.extensions.pop(_HELD, None)
+    if held is not None and (tap := held.take()) is not None:
+        return tap
+    body = getattr(request, "_content", None)  # only what is there; reading would consume a stream
+    return begin(request.method, str(request.url), request.headers, body, request.headers)
+
+
+@guarded("httpx.response")
+def _watch(tap: Tap, request: Any, response: Any, stream_class: Callable[[Any, Any], Any]) -> None:
+    """Watch the body from here on, or read it now where the transport brought it along whole."""
+    if response.has_redirect_location and tap.recorder is not None:
+        request.extensions[_HELD] = _Held(tap)
+        return
+    headers = {
+        name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers.raw
+    }
+    content = getattr(response, "_content", None)
+    if content is not None:
+        headers.pop("content-encoding", None)  # what stands there is decoded
+    tap.responded(response.status_code, headers)
+    if content is not None:
+        tap.feed(content)
+        tap.end("eof")
+    elif not tap.ignored:
+        response.stream = stream_class(response.stream, tap)
+
+
+class _Held:
+    """A stream whose request was redirected: taken up by the next hop, or ended when there is none."""
+
+    def __init__(self, tap: Tap) -> None:
+        self._tap: Tap | None = tap
+
+    def take(self) -> Tap | None:
+        tap, self._tap = self._tap, None
+        return tap
+
+    def __del__(self) -> None:
+        if self._tap is not None:
+            REAPER.drop(self._tap)
+
+
+class _Watched:
+    """What the sync and the async stream share: the tap, its end, and the attributes of the original."""
+
+    def __init__(self, stream: Any, tap: Tap) -> None:
+        self._stream = stream
+        self._tap = tap
+        self._open = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def __del__(self) -> None:
+        if self._open:
+            REAPER.drop(self._tap)
+
+    def _closed(self) -> None:
+        if self._open:
+            self._open = False
+            self._tap.end("closed")
+
+    def _failed(self, error: BaseException) -> None:
+        self._open = False
+        self._tap.end(ending_of(error), error)
+
+    def _finished(self) -> None:
+        self._open = False
+        self._tap.end("eof")
+
+
+@functools.cache
+def sync_stream(module: ModuleType) -> type:
+    """Return the class of watched streams that `module`'s sync client takes for its own."""
+
+    class WatchedStream(_Watched, module.SyncByteStream):  # type: ignore[misc,name-defined]  # any fork's
+        def __iter__(self) -> Iterator[bytes]:
+            feed = self._tap.feed
+            try:
+                for chunk in self._stream:
+                    feed(chunk)
+                    yield chunk
+            except BaseException as error:
+                self._failed(error)
+                raise
+            self._finished()
+
+        def close(self) -> None:
+            self._closed()
+            self._stream.close()
+
+    return WatchedStream
+
+
+@functools.cache
+def async_stream(module: ModuleType) -> type:
+    """Return the class of watched streams that `module`'s async client takes for its own."""
+
+    class WatchedAsyncStream(_Watched, module.AsyncByteStream):  # type: ignore[misc,name-defined]
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            feed = self._tap.feed
+            stream = self._stream.__aiter__()
+            try:
+                async for chunk in stream:
+                    feed(chunk)
+                    yield chunk
+            except BaseException as error:
+                self._failed(error)
+                raise
+            finally:
+                if isinstance(stream, AsyncGenerator):
+                    await stream.aclose()
+            self._finished()
+
+        async def aclose(self) -> None:
+            self._closed()
+            await self._stream.aclose()
+
+    return WatchedAsyncStream
+
+
+HOOKS = tuple(
+    Hook("httpx", module, path, wrap)
+    for module in ("httpx", "httpx2", "httpxyz")
+    for path, wrap in (
+        ("Client._send_single_request", wrap_send),
+        ("AsyncClient._send_single_request", wrap_send_async),
+    )
+)

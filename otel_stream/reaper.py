@@ -1,0 +1,68 @@
+"""Ends the streams that the garbage collector found: never closed, nobody holds them any more.
+
+A finalizer runs wherever memory is allocated, maybe under a lock that ending a stream needs as well. So it
+only puts the stream into a queue made for that, and a thread of ours ends it.
+https://docs.python.org/3/library/queue.html#queue.SimpleQueue.put
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from queue import SimpleQueue
+from typing import Protocol
+
+from otel_stream import _guard
+from otel_stream.outcome import Ending
+
+
+class Endable(Protocol):
+    """A tap or a recorder: only the first call of `end` counts."""
+
+    def end(self, ending: Ending) -> None: ...
+
+
+class Reaper:
+    """One per process. Its thread starts with the first stream, and again in a forked child."""
+
+    def __init__(self) -> None:
+        self._dropped: SimpleQueue[Endable | threading.Event] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def ready(self) -> None:
+        """Make sure that the thread runs. Called where a stream begins, since a finalizer must start none."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="otel-stream-reaper", daemon=True)
+            self._thread.start()
+
+    def drop(self, stream: Endable) -> None:
+        """Have `stream` ended as abandoned, soon. For finalizers: takes no lock and never raises."""
+        self._dropped.put(stream)
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Wait until everything dropped so far is ended; False when that took longer than `timeout` s."""
+        self.ready()
+        done = threading.Event()
+        self._dropped.put(done)
+        return done.wait(timeout)
+
+    def forget_thread(self) -> None:
+        """In a forked child: the parent's thread is not here, what it had still to do is the parent's."""
+        self._dropped = SimpleQueue()
+        self._thread = None
+
+    def _run(self) -> None:
+        dropped = self._dropped
+        while True:
+            item = dropped.get()
+            if isinstance(item, threading.Event):
+                item.set()
+            else:
+                with _guard.guard("reaper"):
+                    item.end("abandoned")
+            del item
+
+
+REAPER = Reaper()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=REAPER.forget_thread)

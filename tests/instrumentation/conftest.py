@@ -1,0 +1,22 @@
+"""A provider on loopback and an instrumented process."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.register_assert_rewrite("instrumentation.contract")
+
+from provider import Provider  # noqa: E402
+from watching import watching  # noqa: E402
+
+
+@pytest.fixture
+def provider():
+    with Provider() as provider:
+        yield provider
+
+
+@pytest.fixture
+def watched():
+    with watching() as watched:
+        yield watched
