@@ -11,6 +11,7 @@ import msgspec
 
 from otel_stream.meaning import Usage
 
+MAX_USD = 1_000_000  # what one call may cost; more is no amount but an attack or a slip
 USD_PER_TICK = Decimal("1e-10")  # https://docs.x.ai/docs/api-reference: `cost_in_usd_ticks`
 
 
@@ -130,8 +131,8 @@ def _charge(found: _Charged) -> Decimal | None:
     With the caller's own key OpenRouter's `cost` is its fee alone, and the vendor's charge comes on top.
     https://openrouter.ai/docs/use-cases/usage-accounting
     """
-    if found.cost_in_usd_ticks is not None and found.cost_in_usd_ticks >= 0:
-        return found.cost_in_usd_ticks * USD_PER_TICK
+    if found.cost_in_usd_ticks is not None:
+        return _plausible(found.cost_in_usd_ticks * USD_PER_TICK)
     cost = money(found.cost)
     if cost is not None and found.is_byok and found.cost_details is not None:
         return cost + (money(found.cost_details.upstream_inference_cost) or 0)
@@ -154,7 +155,11 @@ def money(raw: msgspec.Raw) -> Decimal | None:
         amount = Decimal(text.decode("ascii").strip('"'))
     except (InvalidOperation, UnicodeDecodeError):
         return None
-    return amount if amount.is_finite() and amount >= 0 else None
+    return _plausible(amount)
+
+
+def _plausible(amount: Decimal) -> Decimal | None:
+    return amount if amount.is_finite() and 0 <= amount <= MAX_USD else None
 
 
 def _total(raw: bytes) -> Decimal | None:
