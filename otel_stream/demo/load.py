@@ -34,14 +34,16 @@ class Load:
             self._begin(plan(self._seed, next(numbers)))
             await asyncio.sleep(chance.expovariate(self._rate))
 
-    async def finish(self, grace_seconds: float) -> None:
-        """Let open calls come to their end for a while; those that are left then hang up."""
-        if self._calls:
-            await asyncio.wait(self._calls, timeout=grace_seconds)
+    async def idle(self) -> None:
+        """Wait until no call is open."""
+        while self._calls:
+            await asyncio.wait(self._calls)
+
+    async def finish(self) -> None:
+        """Have the callers of all open calls hang up."""
         for call in tuple(self._calls):
             call.cancel()
-        if self._calls:
-            await asyncio.wait(self._calls)
+        await self.idle()
         await self._client.aclose()
 
     def _begin(self, call: Plan) -> None:

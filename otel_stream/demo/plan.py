@@ -22,7 +22,7 @@ CONDUCTS: dict[Conduct, int] = {
 
 AGENTS = {"coder": 5, "researcher": 3, "support": 3, "summarizer": 2, "planner": 1}
 TENANTS = {"acme": 4, "globex": 3, "initech": 2}
-LEAVES = 0.08  # of the callers hang up before the answer is complete
+LEAVES = 0.14  # of the callers hang up before the answer is complete
 
 
 class Plan(NamedTuple):
@@ -48,7 +48,7 @@ def plan(seed: int, number: int) -> Plan:
         agent,
         tenant,
         f"{tenant}-{agent}-{number // 8}",
-        chance.uniform(0.3, 4) if chance.random() < LEAVES else None,
+        chance.uniform(0.3, 3) if chance.random() < LEAVES else None,
     )
 
 

@@ -9,11 +9,12 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import httpx2
+import msgspec
 
 from otel_stream.demo import feed
 from otel_stream.demo.launch import (
@@ -60,13 +61,14 @@ class Demo:
     async def run(self) -> int:
         try:
             async with contextlib.AsyncExitStack() as stack:
-                self._listen_to_signals()
+                self._listen_to_signals(stack)
                 await stack.enter_async_context(feed.listen(self._socket, self._on_event))
                 await self._start_children(stack)
                 self._say(self._greeting())
                 await self._show()
                 page = await self._page()
-            return self._close(page)
+                ledger = await _get(f"http://127.0.0.1:{self.at.provider}/ledger")
+            return self._close(page, ledger)
         except ChildFailed as failure:
             print(failure, file=sys.stderr)
             return 1
@@ -79,10 +81,11 @@ class Demo:
     def _socket(self) -> Path:
         return self.folder / "events.sock"
 
-    def _listen_to_signals(self) -> None:
+    def _listen_to_signals(self, stack: contextlib.AsyncExitStack) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._stop.set)
+            stack.callback(loop.remove_signal_handler, number)
 
     async def _start_children(self, stack: contextlib.AsyncExitStack) -> None:
         print("starting the provider and the gateway ...", flush=True)
@@ -139,34 +142,39 @@ class Demo:
     async def _show(self) -> None:
         """Let the callers call and show what happens until it is time to stop."""
         load = Load(f"http://127.0.0.1:{self.at.gateway}", rate=self.options.rate, seed=self.options.seed)
-        loop = asyncio.get_running_loop()
-        calling = loop.create_task(load.run())
-        showing = [loop.create_task(self._refresh()), loop.create_task(self._sums())]
+        self.seen = load.seen
+        calling = _task(load.run())
+        showing = (_task(self._refresh()), _task(self._sums()))
         try:
-            with contextlib.suppress(asyncio.TimeoutError):
+            try:
                 await asyncio.wait_for(self._until_stopped(), self.options.duration_seconds)
-            calling.cancel()
-            # Who presses Ctrl-C does not want to wait for answers.
-            await load.finish(0 if self._stop.is_set() else GRACE_SECONDS)
+            except asyncio.TimeoutError:
+                calling.cancel()
+                await self._first_of(load.idle(), self._stop.wait(), timeout=GRACE_SECONDS)
+            finally:
+                calling.cancel()
+                await load.finish()
             await self._settle()
         finally:
-            for task in (calling, *showing):
+            for task in showing:
                 task.cancel()
             self.out.close()
-        self.seen = load.seen
+
+    async def _first_of(self, *waits: Coroutine[Any, Any, Any], timeout: float | None = None) -> set[int]:
+        """Wait until one of them is done; return which are, none when the time is over first."""
+        tasks = [_task(wait) for wait in waits]
+        try:
+            done, _ = await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+        return {index for index, task in enumerate(tasks) if task in done}
 
     async def _until_stopped(self) -> None:
         """Wait for a signal. Raises: ChildFailed when a child ends before it."""
-        loop = asyncio.get_running_loop()
-        stopped = loop.create_task(self._stop.wait())
-        ended = {loop.create_task(child.wait()): child for child in self._children}
-        try:
-            done, _ = await asyncio.wait((stopped, *ended), return_when=asyncio.FIRST_COMPLETED)
-            for task in done - {stopped}:
-                raise ChildFailed(ended[task].complaint("ended"))
-        finally:
-            for task in (stopped, *ended):
-                task.cancel()
+        done = await self._first_of(*(child.wait() for child in self._children), self._stop.wait())
+        for index in done - {len(self._children)}:
+            raise ChildFailed(self._children[index].complaint("ended"))
 
     async def _refresh(self) -> None:
         while True:
@@ -195,12 +203,14 @@ class Demo:
         """Return the /metrics page as it stands; None when it cannot be had."""
         return await _get(self.at.metrics_url)
 
-    def _close(self, page: str | None) -> int:
+    def _close(self, page: str | None, ledger: str | None) -> int:
         totals = self.board.tally.totals
         counted = None if page is None else totals_of(page)
         self._say(["", *summary(self.board.tally.by_model, totals, counted), ""])
-        callers = ", ".join(f"{count} {what}" for what, count in sorted(self.seen.items()))
-        self._say([f"What the callers saw: {callers or 'nothing'}."])
+        sent = msgspec.json.decode(ledger)["outcomes"] if ledger is not None else {}
+        self._say(
+            [f"What the provider sent: {_counts(sent)}.", f"What the callers saw: {_counts(self.seen)}."]
+        )
         if counted is None:
             self._say([f"{self.at.metrics_url} did not answer, so the totals are not checked."])
             return 1
@@ -214,6 +224,14 @@ class Demo:
     def _say(self, lines: Iterable[str]) -> None:
         for line in lines:
             print(line, flush=True)
+
+
+def _task(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    return asyncio.get_running_loop().create_task(work)
+
+
+def _counts(of: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {what}" for what, count in sorted(of.items())) or "nothing"
 
 
 async def _get(url: str) -> str | None:

@@ -58,7 +58,7 @@ class Board:
 
     def _open_line(self, started: Started, width: int, now_unix_nano: int) -> str:
         seconds = max(0.0, (now_unix_nano - (started.time_unix_nano or now_unix_nano)) / 1e9)
-        begin = f"{_who(started)} {_cell(started.model, 24)} {seconds:5.1f} s  "
+        begin = f"{_who_asked(started)} {seconds:5.1f} s  "
         text = harmless(self._texts.get(started.request_id, "")) or "waiting for the first token"
         return fit(begin + tail(text, max(1, width - len(begin))), width)
 
@@ -78,12 +78,12 @@ def ended_line(started: Started | None, event: Ended) -> str:
     first = event.time_to_first_token_s
     facts = [
         f"{event.duration_s:.1f} s" if event.duration_s is not None else "",
-        f"first token {first:.2f} s" if first is not None else "",
         _tokens(event),
-        f"${event.cost_usd:.5f}" if event.cost_usd is not None else "no price" if event.output_tokens else "",
+        _dollars(event),
         "" if isinstance(event, Completed) or event.outcome == "cancelled" else _reason(event),
+        f"first after {first:.2f} s" if first is not None else "",
     ]
-    who = f"{_who(started)} {_cell(started.model, 24)}" if started else _cell(event.request_id, 44)
+    who = _who_asked(started) if started else _cell(event.request_id, 45)
     told = ", ".join(filter(None, facts))
     return f"{clock} {MARKS[event.outcome]} {who} {event.outcome:<10} {told}"
 
@@ -94,13 +94,20 @@ def _reason(event: Error) -> str:
 
 def _tokens(event: Ended) -> str:
     if event.input_tokens is None and event.output_tokens is None:
-        return ""
+        return "no usage reported" if event.chunks else ""
     about = "~" if event.usage_source == "estimated" else ""
     return f"{about}{event.input_tokens or 0:,} → {event.output_tokens or 0:,} tokens"
 
 
-def _who(started: Started) -> str:
-    return _cell(f"{started.agent_type or '?'}@{started.tenant or '?'}", 19)
+def _dollars(event: Ended) -> str:
+    if event.cost_usd is None:
+        return "no price" if event.output_tokens else ""
+    return f"${event.cost_usd:.5f}"
+
+
+def _who_asked(started: Started) -> str:
+    """Agent, tenant and model in 45 cells; the longest usual model name has 25 characters."""
+    return f"{_cell(f'{started.agent_type}@{started.tenant}', 19)} {_cell(started.model, 25)}"
 
 
 def _cell(text: str, width: int) -> str:

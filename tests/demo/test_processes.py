@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 import sys
@@ -106,5 +105,5 @@ def test_without_any_port_that_is_said(monkeypatch):
         free_port(8400)
 
 
-def test_it_is_no_slower_than_its_event_loop():
-    assert asyncio.run(processes._answers(free_port(0))) is False
+async def test_nobody_answers_on_a_free_port():
+    assert await processes._answers(free_port(0)) is False

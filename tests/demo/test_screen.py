@@ -35,7 +35,7 @@ def test_a_stream_in_flight_shows_the_end_of_its_text(board):
 
     (line,) = board.in_flight(70, 5, AT + 2 * SECOND)
 
-    assert line.startswith("coder@acme          gpt-4o                     2.0 s  ")
+    assert line.startswith("coder@acme          gpt-4o                      2.0 s  ")
     assert line.rstrip().endswith("brown fox")
     assert cells(line) == 70
 
@@ -88,8 +88,8 @@ def test_a_stream_that_ended_is_told_in_one_line(board):
     line = board.add(DONE)
 
     assert line[8:] == (
-        " ✓ coder@acme          gpt-4o                   completed "
-        " 3.2 s, first token 0.41 s, 1,421 → 100 tokens, $0.00455"
+        " ✓ coder@acme          gpt-4o                    completed "
+        " 3.2 s, 1,421 → 100 tokens, $0.00455, first after 0.41 s"
     )
     assert board.in_flight(60, 4, AT) == []
     assert board._texts == {}
@@ -104,6 +104,10 @@ def test_an_error_tells_its_reason_and_an_estimate_is_marked():
     assert ended_line(started(), event)[30:].split("error ", 1)[1].strip() == (
         "~0 → 9 tokens, no price, overloaded_error: Overloaded"
     )
+
+
+def test_an_answer_without_usage_says_so():
+    assert ended_line(started(), Completed("r", None, None, None, chunks=3)).endswith("no usage reported")
 
 
 def test_an_unknown_stream_is_told_by_its_id():
