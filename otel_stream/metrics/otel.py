@@ -100,19 +100,18 @@ class ClientMetrics:
         )
         erring = common if error_type is None else {**common, semconv.ERROR_TYPE: error_type}
         here = _context(stream.trace)
-        if event.duration_s is not None:
-            _record(self._duration, event.duration_s, erring, here)
+        _record(self._duration, stream.duration_s, erring, here)
         if stream.facts.streaming:
-            self._record_pace(event, stream, common, here)
+            self._record_pace(stream, common, here)
         if stream.billed:
             self._count(event, stream.reported or Usage(), common, erring)
 
     def shutdown(self) -> None:
         """Nothing to do: the SDK reads the sums once more when the meter provider shuts down."""
 
-    def _record_pace(self, event: Ended, stream: Stream, common: dict[str, Any], here: Context) -> None:
-        if event.time_to_first_token_s is not None:
-            _record(self._first, event.time_to_first_token_s, common, here)
+    def _record_pace(self, stream: Stream, common: dict[str, Any], here: Context) -> None:
+        if stream.time_to_first_token_s is not None:
+            _record(self._first, stream.time_to_first_token_s, common, here)
         counts, _ = stream.gaps
         for gap in self._sample.take(counts, records_each=len(self._gap)):
             _record(self._gap, gap, common, _NOWHERE)
