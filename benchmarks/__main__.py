@@ -15,6 +15,7 @@ from benchmarks import _harness
 MODULES = [
     "broadcaster",
     "pipeline",
+    "formats",
 ]
 
 

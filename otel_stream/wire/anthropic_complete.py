@@ -35,6 +35,7 @@ class AnthropicComplete:
 
     def __init__(self, meaning: Meaning) -> None:
         self._meaning = meaning
+        self._headed = False
 
     @classmethod
     def recognise(cls, request: Request) -> CallFacts | None:
@@ -53,10 +54,10 @@ class AnthropicComplete:
 
     def feed(self, frame: Frame) -> None:
         event = self.decoder.decode(frame.raw)
-        if event is None:
-            self._meaning.skip("frame")
-        elif event.type == "completion":
+        if event is not None and event.type == "completion":
             self._completion(event)
+        elif event is None:
+            self._meaning.skip("frame")
         elif event.type == "error":
             self._meaning.error(failure_of(event.error) or Failure(None, None, None))
         elif event.type != "ping":
@@ -72,11 +73,14 @@ class AnthropicComplete:
         self._meaning.done()
 
     def _completion(self, event: _Completion) -> None:
-        self._meaning.head(event.id, event.model)
+        meaning = self._meaning
+        if not self._headed:
+            self._headed = bool(event.id and event.model)
+            meaning.head(event.id, event.model)
         if event.completion:
-            self._meaning.delta(event.completion)
+            meaning.delta(event.completion)
         if event.stop_reason:
-            self._meaning.finish(event.stop_reason)
+            meaning.finish(event.stop_reason)
 
 
 def _facts(format: type[AnthropicComplete], request: Request) -> CallFacts:
