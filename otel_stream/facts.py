@@ -5,7 +5,10 @@ Formats call `facts` with what only they know; the rest is the same for every AP
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+import msgspec
 
 from otel_stream.meaning import CallFacts, Request
 
@@ -70,6 +73,7 @@ _ATTRIBUTES: tuple[tuple[str, str, Any], ...] = (
     ("reasoning_effort", "gen_ai.request.reasoning.level", str),
     ("previous_response_id", "gen_ai.request.previous_response.id", str),
 )
+_KINDS = {name: (attribute, kind) for name, attribute, kind in _ATTRIBUTES}
 
 
 def provider_of(request: Request, default: str) -> str:
@@ -91,10 +95,12 @@ def facts(
     operation: str = "chat",
     model: str | None = None,
     streaming: bool | None = None,
+    attributes: dict[str, Any] | None = None,
 ) -> CallFacts:
     """Return the facts of a request; `provider` is the dialect's own, used when the host tells nothing.
 
-    `model` and `streaming` are read from the body where they are not given.
+    `model` and `streaming` are read from the body where they are not given; `attributes` are added to those
+    that are found there.
     """
     host, port, _, _ = request.parts
     model = model or request.get("model", str) or UNKNOWN_MODEL
@@ -106,9 +112,29 @@ def facts(
         streaming=request.get("stream", bool) is True if streaming is None else streaming,
         server_address=host or None,
         server_port=port or _default_port(request.url),
-        attributes=_attributes(request),
+        attributes=_attributes(request) | (attributes or {}),
         prompt_characters=request.prompt_characters,
     )
+
+
+def settings(request: Request, member: str, names: Mapping[str, str]) -> dict[str, Any]:
+    """Return the attributes of a request whose sampling settings stand in a member of their own.
+
+    `names` are the member's names for them, and the ones that OpenAI uses.
+    """
+    found = {}
+    for name, raw in (request.get(member, dict[str, msgspec.Raw]) or {}).items():
+        attribute, kind = _KINDS.get(names.get(name, ""), ("", None))
+        if attribute and (value := _of_kind(raw, kind)) is not None:
+            found[attribute] = value
+    return found
+
+
+def _of_kind(raw: msgspec.Raw, kind: Any) -> Any:
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
 
 
 def _default_port(url: str) -> int | None:

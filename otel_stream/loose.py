@@ -31,7 +31,7 @@ class LooseDecoder(Generic[T]):
         """The fast half of `decode`; raises one of NOT_JSON where `bend` is needed."""
 
     def decode(self, raw: bytes) -> T | None:
-        """Return the Struct, with defaults where members are missing or mistyped; None for what is no object."""
+        """Return the Struct, with defaults where members are missing or mistyped; None for no object."""
         try:
             return self.strict(raw)
         except NOT_JSON:
@@ -55,6 +55,14 @@ def parse(raw: bytes) -> Any:
         return None
 
 
+def json_value(raw: msgspec.Raw | bytes) -> Any:
+    """Return the JSON value, or its text where it holds what JSON cannot tell again; "" for none."""
+    try:
+        return _any.decode(raw) if raw else ""
+    except NOT_JSON:
+        return bytes(raw).decode("utf-8", "replace")
+
+
 def bend(value: dict[str, Any], kind: type[T]) -> T:
     """Return `kind` filled with the members of `value` that have, or contain, the right types."""
     found = {}
@@ -68,16 +76,16 @@ _MISFIT: Any = object()
 
 
 def _bend(value: Any, wanted: Any) -> Any:
-    if wanted is msgspec.Raw:
-        return msgspec.Raw(msgspec.json.encode(value))
     struct, listed = _struct_in(wanted)
     if struct is not None and listed and isinstance(value, list):
         return [bend(item, struct) for item in value if isinstance(item, dict)]
     if struct is not None and not listed and isinstance(value, dict):
         return bend(value, struct)
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and value.is_integer() and wanted is not msgspec.Raw:
         value = int(value)  # 7.0 tokens are 7
     try:
+        if wanted is msgspec.Raw:
+            return msgspec.Raw(json.dumps(value).encode())  # half a character stays an escape
         return msgspec.convert(value, wanted)
     except NOT_JSON:
         return _MISFIT

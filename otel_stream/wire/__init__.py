@@ -11,6 +11,7 @@ from typing import ClassVar, Protocol
 from otel_stream.meaning import CallFacts, Frame, Meaning, Request
 from otel_stream.wire.anthropic_complete import AnthropicComplete
 from otel_stream.wire.anthropic_messages import AnthropicMessages
+from otel_stream.wire.gemini_generate import GeminiGenerate
 from otel_stream.wire.openai_assistants import OpenAIAssistants
 from otel_stream.wire.openai_chat import OpenAIChat
 from otel_stream.wire.openai_completions import OpenAICompletions
@@ -51,6 +52,7 @@ FORMATS: tuple[type[Format], ...] = (
     OpenAIChat,
     OpenAIResponses,
     AnthropicMessages,
+    GeminiGenerate,
     OpenAICompletions,
     OpenAIAssistants,
     OpenAITranscriptions,
