@@ -6,6 +6,7 @@ the last, which carry everything else) come once a stream and are left out.
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import sys
 import time
@@ -94,13 +95,13 @@ def _recording(case: corpus.Case) -> _Recording:
 
 
 def _chunks(case: corpus.Case) -> list[bytes]:
-    """Return the body cut after each frame."""
-    framing, chunks, start = FRAMINGS[case.framing](), [], 0
+    """Return the body cut after each frame and the line end behind it."""
+    framing, cuts = FRAMINGS[case.framing](), [0]
     for end in range(1, len(case.body) + 1):
         if framing.feed(case.body[end - 1 : end]):
-            chunks.append(case.body[start:end])
-            start = end
-    return chunks
+            half_a_line_end = case.body[end - 1 : end + 1] == b"\r\n"
+            cuts.append(end + half_a_line_end)
+    return [case.body[start:end] for start, end in itertools.pairwise(cuts)]
 
 
 def _started(case: corpus.Case) -> Tap:
