@@ -198,6 +198,8 @@ class Tap:
         if self.recorder is not None:
             self.recorder.tick()
         for frame in self._framing.feed(chunk):
+            if self.ignored:
+                return
             self._frame(frame)
         if self._parser is not None and self.recorder is not None and self._read == self._feed_frames:
             self._switch(_short_way(self.recorder, self._framing, self._parser))

@@ -256,6 +256,18 @@ def test_a_stream_that_begins_with_pings_is_still_known():
     assert (found.text, found.outcome) == ("Hi", "completed")
 
 
+def test_what_comes_after_the_first_frames_is_not_looked_at_however_it_is_cut():
+    chunk = {"id": "c", "model": "m", "choices": [{"delta": {"content": "Hi"}}]}
+
+    found = replay(
+        url="https://example.com/ask",
+        response_headers=EVENT_STREAM,
+        chunks=[sse({"a": 1}, {"a": 2}, {"a": 3}, {"a": 4}, chunk, "[DONE]")],
+    )
+
+    assert found.recognised is False
+
+
 @given(st.binary())
 def test_sniffing_never_raises(raw):
     class Frame:
