@@ -50,6 +50,7 @@ class Follower:
         self._price = price
         self._text = text
         self._on_hold = held
+        self._closed = False
         self.forget()
 
     def forget(self) -> None:
@@ -63,6 +64,8 @@ class Follower:
 
     def start(self, span: Span) -> None:
         """A span started: hook its `add_event`, and look whether it is an LLM call."""
+        if self._closed:
+            return
         bound = span.add_event
         earlier = None if isinstance(bound, MethodType) else bound
         hook = partial(self._add_event, weakref.ref(span), earlier)
@@ -88,7 +91,7 @@ class Follower:
         """A span ended: send the last event of its stream, if that is not out already."""
         stream = self._followed.pop(_id(span), None)
         if stream is None:
-            if not read.is_llm_call(read.of(span)):
+            if self._closed or not read.is_llm_call(read.of(span)):
                 return
             stream = OtherStream(span)  # marked after its start
         if stream.span_id == _id(span) and self._announce(stream):
@@ -117,7 +120,7 @@ class Follower:
 
     @_guard.guarded("processor.add_event")
     def _told(self, span: Span, name: str, attributes: types.Attributes, at: int) -> None:
-        if not span.is_recording():
+        if self._closed or not span.is_recording():
             return
         fields = read.event_fields(name, attributes)
         stream = self._by_hand(span, name, fields)
@@ -218,7 +221,8 @@ class Follower:
         ]
 
     def close(self) -> None:
-        """Tell the ends of all streams: nobody follows them any longer."""
+        """Tell the ends of all streams and follow no more."""
+        self._closed = True
         for stream in list(self._followed.values()):
             self._give_up(stream)
         self.forget()

@@ -62,11 +62,10 @@ class OtherStream:
         return self.started.request_id
 
     def begin(self, fields: dict[str, Any], at: int) -> None:
-        """Note what somebody says in `otel_stream.started`; too late once `Started` is out."""
+        """Note what somebody says in `otel_stream.started`, before `Started` goes out."""
         self.by_hand = True
-        if not self.announced:
-            told = {"source": "manual", "time_unix_nano": at, **fields}
-            self.started = msgspec.structs.replace(self.started, **told)
+        told = {"source": "manual", "time_unix_nano": at, **fields}
+        self.started = msgspec.structs.replace(self.started, **told)
 
     def delta(self, fields: dict[str, Any], at: int, *, with_text: bool) -> TextDelta:
         """Count a piece of the answer and return its event."""
