@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 
-from otel_stream import config, events
+from otel_stream import config, events, wire
 
 ROOT = Path(__file__).parents[1]
 
@@ -27,12 +28,25 @@ def settings() -> str:
     )
 
 
+def formats() -> str:
+    """Return the table of wire formats as Markdown: the first line of each one's module says what it is."""
+    rows = [f"| `{format.name}` | {_first_line(format)} |" for format in wire.FORMATS]
+    return "\n".join(["| format | what it is |", "|---|---|", *rows])
+
+
+def _first_line(format: type) -> str:
+    return inspect.getmodule(format).__doc__.splitlines()[0].rstrip(".")
+
+
 def _code(text: str) -> str:
     return f"`{text}`" if text else ""
 
 
 FILES: dict[str, Callable[[], str]] = {"docs/events.schema.json": schema}
-TABLES: dict[tuple[str, str], Callable[[], str]] = {("docs/configuration.md", "settings"): settings}
+TABLES: dict[tuple[str, str], Callable[[], str]] = {
+    ("docs/configuration.md", "settings"): settings,
+    ("README.md", "formats"): formats,
+}
 """(page, name) → what stands between `<!-- begin name -->` and `<!-- end name -->`."""
 
 

@@ -71,7 +71,7 @@ def gateway_command(at: Addresses) -> list[str]:
         "--log-level",
         "warning",
     ]
-    return [str(instrument), sys.executable, *serve, "--port", str(at.gateway)]
+    return [str(instrument), "--", sys.executable, *serve, "--port", str(at.gateway)]
 
 
 def gateway_environment(

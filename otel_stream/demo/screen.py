@@ -83,7 +83,7 @@ def ended_line(started: Started | None, event: Ended) -> str:
         "" if isinstance(event, Completed) or event.outcome == "cancelled" else _reason(event),
         f"first after {first:.2f} s" if first is not None else "",
     ]
-    who = _who_asked(started) if started else _cell(event.request_id, 45)
+    who = _who_asked(started) if started else _cell(event.request_id, 46)
     told = ", ".join(filter(None, facts))
     return f"{clock} {MARKS[event.outcome]} {who} {event.outcome:<10} {told}"
 
@@ -106,8 +106,8 @@ def _dollars(event: Ended) -> str:
 
 
 def _who_asked(started: Started) -> str:
-    """Agent, tenant and model in 45 cells; the longest usual model name has 25 characters."""
-    return f"{_cell(f'{started.agent_type}@{started.tenant}', 19)} {_cell(started.model, 25)}"
+    """Agent, tenant and model in 46 cells; the longest usual model name has 26 characters."""
+    return f"{_cell(f'{started.agent_type}@{started.tenant}', 19)} {_cell(started.model, 26)}"
 
 
 def _cell(text: str, width: int) -> str:

@@ -24,14 +24,14 @@ def upstream(serve, monkeypatch):
         return answers.pop(0)
 
     app = Starlette(routes=[Route(path, answer, methods=["POST"]) for path in gateway_app.UPSTREAMS])
-    url = serve(app).url
+    url = serve(app)
     monkeypatch.setattr(gateway_app, "UPSTREAMS", dict.fromkeys(gateway_app.UPSTREAMS, url))
     return answers, asked
 
 
 @pytest.fixture
 def gateway(serve, upstream):
-    with httpx2.Client(base_url=serve(gateway_app.app).url, timeout=30) as client:
+    with httpx2.Client(base_url=serve(gateway_app.app), timeout=30) as client:
         yield client
 
 

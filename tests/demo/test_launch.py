@@ -44,7 +44,7 @@ def test_the_gateway_is_started_with_nothing_but_a_prefix():
     command = launch.gateway_command(AT)
 
     assert Path(command[0]).name == "opentelemetry-instrument"
-    assert command[1:5] == [sys.executable, "-m", "uvicorn", "gateway_app:app"]
+    assert command[1:6] == ["--", sys.executable, "-m", "uvicorn", "gateway_app:app"]
     assert command[-2:] == ["--port", "8400"]
 
 

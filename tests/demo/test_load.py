@@ -51,7 +51,7 @@ async def running(load):
 
 async def test_callers_say_who_they_are_and_read_their_answers(serve):
     gateway = Gateway(lambda: Response(b"data: 1\n\n"))
-    load = Load(serve(gateway.app).url, rate=200, seed=1)
+    load = Load(serve(gateway.app), rate=200, seed=1)
 
     async with running(load):
         await until(lambda: load.seen["answered"] >= 20)
@@ -68,7 +68,7 @@ async def test_callers_say_who_they_are_and_read_their_answers(serve):
 async def test_some_callers_hang_up(serve, monkeypatch):
     early = plan(1, 1)._replace(leaves_after_s=0.01)
     monkeypatch.setattr(loads, "plan", lambda seed, number: early)
-    load = Load(serve(Gateway(lambda: StreamingResponse(endless())).app).url, rate=100, seed=1)
+    load = Load(serve(Gateway(lambda: StreamingResponse(endless())).app), rate=100, seed=1)
 
     async with running(load):
         await until(lambda: load.seen["hung up"] >= 3)
@@ -81,7 +81,7 @@ async def test_at_the_end_whoever_still_reads_hangs_up(serve, monkeypatch):
     patient = plan(1, 1)._replace(leaves_after_s=None)
     monkeypatch.setattr(loads, "plan", lambda seed, number: patient)
     gateway = Gateway(lambda: StreamingResponse(endless()))
-    load = Load(serve(gateway.app).url, rate=100, seed=1)
+    load = Load(serve(gateway.app), rate=100, seed=1)
 
     async with running(load):
         await until(lambda: len(gateway.headers) >= 3)
@@ -93,7 +93,7 @@ async def test_at_the_end_whoever_still_reads_hangs_up(serve, monkeypatch):
 
 async def test_refusals_and_broken_connections_are_told_apart(serve):
     provider = Provider(seed=1, speed=1000)
-    load = Load(serve(provider.app).url, rate=300, seed=1)
+    load = Load(serve(provider.app), rate=300, seed=1)
 
     async with running(load):
         await until(lambda: load.seen["HTTP 429"] and load.seen["broken off"] and load.seen["answered"])
@@ -104,7 +104,7 @@ async def test_refusals_and_broken_connections_are_told_apart(serve):
 
 async def test_a_gateway_that_is_too_slow_is_not_asked_without_end(serve, monkeypatch):
     monkeypatch.setattr(loads, "MAX_OPEN", 2)
-    load = Load(serve(Gateway(lambda: StreamingResponse(endless())).app).url, rate=500, seed=1)
+    load = Load(serve(Gateway(lambda: StreamingResponse(endless())).app), rate=500, seed=1)
 
     async with running(load):
         await until(lambda: load.seen["not made"] >= 3)

@@ -24,7 +24,7 @@ def call_with(conduct, api):
 @pytest.fixture
 def provider(serve):
     provider = Provider(seed=1, speed=FAST)
-    with httpx2.Client(base_url=serve(provider.app).url, timeout=30) as client:
+    with httpx2.Client(base_url=serve(provider.app), timeout=30) as client:
         provider.client = client
         yield provider
 
@@ -119,7 +119,7 @@ def test_a_stranger_is_answered_well(provider, body):
 def test_who_hangs_up_is_noted(serve):
     provider = Provider(seed=1, speed=1)
     call = call_with("slow", "openai.chat")
-    with httpx2.Client(base_url=serve(provider.app).url, timeout=30) as client:
+    with httpx2.Client(base_url=serve(provider.app), timeout=30) as client:
         with client.stream("POST", "/v1/chat/completions", json=request_of(call)) as answer:
             next(answer.iter_raw())
         deadline = time.monotonic() + 30

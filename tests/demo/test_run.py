@@ -92,7 +92,7 @@ def test_a_gateway_that_does_not_start_is_told_with_its_log(children, capsys, mo
 def test_a_gateway_that_is_not_instrumented_is_told(children, capsys, monkeypatch):
     monkeypatch.setattr(run, "METRICS_SECONDS", 0.2)
     without_prefix = run.gateway_command
-    monkeypatch.setattr(run, "gateway_command", lambda at: without_prefix(at)[1:])
+    monkeypatch.setattr(run, "gateway_command", lambda at: without_prefix(at)[2:])
 
     code = Demo(Options(**HURRY)).main()
 

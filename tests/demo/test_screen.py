@@ -35,7 +35,7 @@ def test_a_stream_in_flight_shows_the_end_of_its_text(board):
 
     (line,) = board.in_flight(70, 5, AT + 2 * SECOND)
 
-    assert line.startswith("coder@acme          gpt-4o                      2.0 s  ")
+    assert line.startswith("coder@acme          gpt-4o                       2.0 s  ")
     assert line.rstrip().endswith("brown fox")
     assert cells(line) == 70
 
@@ -88,7 +88,7 @@ def test_a_stream_that_ended_is_told_in_one_line(board):
     line = board.add(DONE)
 
     assert line[8:] == (
-        " ✓ coder@acme          gpt-4o                    completed "
+        " ✓ coder@acme          gpt-4o                     completed "
         " 3.2 s, 1,421 → 100 tokens, $0.00455, first after 0.41 s"
     )
     assert board.in_flight(60, 4, AT) == []
