@@ -16,7 +16,7 @@ def run(request):
     def run(main):
         loop = request.param()
         try:
-            return loop.run_until_complete(asyncio.wait_for(main, 30))
+            return loop.run_until_complete(asyncio.wait_for(main, 100))
         finally:
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()
