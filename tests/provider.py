@@ -53,7 +53,10 @@ COMPLETION = json.dumps({
 
 @dataclass(frozen=True)
 class Answer:
-    """What the provider does. `end`: `eof`, `cut` (closed without the last chunk) or `reset`."""
+    """What the provider does.
+
+    `end`: `eof`, `cut` (closed without the last chunk), `reset`, or `trickle` (comments until somebody goes).
+    """
 
     chunks: tuple[bytes, ...] = CHAT
     status: int = 200
@@ -94,7 +97,7 @@ class Provider:
         """Set once the provider waits for `release`."""
         self.gone = threading.Event()
         """Set once the provider noticed that its client has closed the connection."""
-        self._go_on = threading.Event()
+        self.released = threading.Event()
         provider = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -136,7 +139,7 @@ class Provider:
         return f"http://127.0.0.1:{self.port}{path}"
 
     def release(self):
-        self._go_on.set()
+        self.released.set()
 
     def _answer(self, handler, answer):
         handler.send_response(answer.status)
@@ -154,9 +157,11 @@ class Provider:
     def _hold(self, answer, number):
         if answer.hold_after == number:
             self.holding.set()
-            self._go_on.wait(60)
+            self.released.wait(60)
 
     def _end(self, handler, end):
+        while end == "trickle" and not self.released.wait(0.01):
+            handler.wfile.write(b"7\r\n: wait\n\r\n")
         if end == "eof":
             handler.wfile.write(b"0\r\n\r\n")
             return

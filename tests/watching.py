@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import threading
 
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -21,8 +22,30 @@ class Watched:
     def __init__(self, ours, exporter):
         self.runtime = ours
         self.events = []
+        self.streams = {}
+        """The streams that ended, by request id."""
         self._exporter = exporter
-        ours.broadcaster.add_listener(self.events.append, deltas=True)
+        self._news = threading.Condition()
+        ours.broadcaster.add_listener(self._on_event, deltas=True)
+
+    def _on_event(self, event):
+        with self._news:
+            self.events.append(event)
+            if isinstance(event, Completed | Error):
+                self.streams[event.request_id] = self.runtime.processor.find(event.request_id)
+            self._news.notify_all()
+
+    def until(self, ended):
+        """Wait until so many streams have ended; in a server that may be after the caller got everything.
+
+        Frameworks leave generators of callers who hung up to the garbage collector, so it is kept going.
+        """
+        with self._news:
+            for _ in range(600):
+                if self._news.wait_for(lambda: len(self.ended) >= ended, 0.05):
+                    return self
+                gc.collect()
+        raise AssertionError(f"{len(self.ended)} of {ended} streams have ended: {self.events}")
 
     @property
     def spans(self):

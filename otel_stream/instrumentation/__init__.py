@@ -13,6 +13,7 @@ from typing import Any
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
 
 from otel_stream import runtime
+from otel_stream._guard import guard
 from otel_stream.config import Settings
 from otel_stream.instrumentation import httpx, starlette
 from otel_stream.instrumentation._hooks import Hooks, State
@@ -52,4 +53,5 @@ class StreamInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # its module 
     def _uninstrument(self, **_: Any) -> None:
         """Stop recording: libraries are as they were, streams still open end as abandoned."""
         HOOKS.remove()
-        runtime.stop()
+        with guard("shutdown"):
+            runtime.stop()
