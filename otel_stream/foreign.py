@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from opentelemetry import context, trace
 
+from otel_stream.processor.attributes import is_llm_call
+
 _SUPPRESSION_KEYS = (
     "suppress_instrumentation",
     "suppress_http_instrumentation",
@@ -27,8 +29,4 @@ def is_genai(span: trace.Span) -> bool:
     if not span.is_recording():
         return False
     attributes = getattr(span, "attributes", None) or {}
-    return (
-        "gen_ai.operation.name" in attributes
-        or attributes.get("openinference.span.kind") == "LLM"
-        or "llm.request.type" in attributes
-    )
+    return is_llm_call(attributes)

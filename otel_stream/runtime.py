@@ -55,7 +55,10 @@ class Runtime:
         pricer = Pricer(self.settings.prices)
         pricer.preload()
         self.processor = StreamSpanProcessor(
-            StreamEventBroadcaster(self.settings.capacity), price=pricer.price
+            StreamEventBroadcaster(self.settings.capacity),
+            price=pricer.price,
+            text=self.settings.text,
+            hold=True,
         )
         self.spans = SpanWriter(tracer_provider, self.settings)
         self.client_metrics = ClientMetrics(meter_provider, self.settings)
@@ -120,6 +123,10 @@ class Runtime:
         `call` defaults to the live call of the running code. `started_at` is by `time.perf_counter`.
         """
         call = call or calls.current()
+        other = trace.get_current_span() if source == "upstream" else trace.INVALID_SPAN
+        covered = foreign.is_genai(other)
+        if covered:
+            request_id = self.processor.take_over() or request_id
         who = NOBODY if call is None else call.who
         if transcript is None and self._captures and not who.private:
             transcript = Transcript()
@@ -137,7 +144,10 @@ class Runtime:
         )
         if call is not None:
             call.opened(recorder)
-        self.spans.open(recorder, _parent(call))
+        if covered and self.settings.foreign_spans == "enrich":
+            self.spans.adopt(recorder, other)
+        else:
+            self.spans.open(recorder, _parent(call))
         self._watch.wake()
         recorder.start()
         return recorder

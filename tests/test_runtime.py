@@ -232,3 +232,37 @@ def test_a_process_has_one_runtime():
         runtimes.stop()
     assert runtimes.current() is None
     runtimes.stop()
+
+
+@pytest.mark.parametrize(("mode", "names"), [("enrich", ["chat"]), ("separate", ["chat gpt-4o", "chat"])])
+def test_a_call_that_another_instrumentation_sees_too_is_told_and_counted_once(make, mode, names):
+    process = make(foreign_spans=mode)
+    tracer = process.tracer_provider.get_tracer("another.instrumentation")
+
+    attributes = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o"}
+    with tracer.start_as_current_span("chat", attributes=attributes) as span:
+        process.exchange(CHAT, ANSWER)
+        span.set_attribute("gen_ai.usage.input_tokens", 9)
+    process.runtime.processor.force_flush()
+
+    assert [type(event).__name__ for event in process.events] == ["Started", "TextDelta", "Completed"]
+    assert [span.name for span in process.spans.get_finished_spans()] == names
+    assert process.count("llm_stream_tokens_total", token_type="input") == 9
+
+
+def test_enriching_adds_what_the_other_span_lacks_and_leaves_its_end_alone(make):
+    process = make(foreign_spans="enrich")
+    tracer = process.tracer_provider.get_tracer("another.instrumentation")
+
+    with tracer.start_as_current_span(
+        "theirs", attributes={"gen_ai.operation.name": "chat", "gen_ai.request.model": "their word"}
+    ):
+        process.exchange(CHAT, ANSWER)
+
+    (span,) = process.spans.get_finished_spans()
+    assert (span.name, span.attributes["gen_ai.request.model"]) == ("theirs", "their word")
+    assert span.attributes["gen_ai.usage.output_tokens"] == 2
+    assert [event.name for event in span.events] == [
+        "otel_stream.started", "otel_stream.text_delta", "otel_stream.completed",
+    ]  # fmt: skip
+    assert process.events[0].span_id == trace.format_span_id(span.context.span_id)

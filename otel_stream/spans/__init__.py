@@ -56,6 +56,7 @@ class SpanWriter:
         self._log_exceptions = logged or settings.events == "log"
         self._logs = self._log_events or self._log_content or self._log_exceptions
         self._open: dict[Stream, trace.Span] = {}
+        self._lent: set[Stream] = set()
 
     @_guard.guarded("spans.open")
     def open(self, stream: Stream, parent: Context | None = None) -> None:
@@ -73,13 +74,21 @@ class SpanWriter:
         )
         own = span.get_span_context()
         outer = trace.get_current_span(parent).get_span_context()
-        if (
-            own.is_valid and own.span_id != outer.span_id
-        ):  # else no SDK: the parent's own context is handed back
+        handed_back = own.span_id == outer.span_id  # without an SDK: the parent's own context
+        if own.is_valid and not handed_back:
             trace_id, span_id = trace.format_trace_id(own.trace_id), trace.format_span_id(own.span_id)
             stream.trace = Trace(trace_id, span_id, own.trace_flags.sampled)
         if span.is_recording() or self._logs:
             self._open[stream] = span
+
+    @_guard.guarded("spans.adopt")
+    def adopt(self, stream: Stream, span: trace.Span) -> None:
+        """Let another instrumentation's span of the same call be the stream's: it is enriched, never ended."""
+        own = span.get_span_context()
+        trace_id, span_id = trace.format_trace_id(own.trace_id), trace.format_span_id(own.span_id)
+        stream.trace = Trace(trace_id, span_id, own.trace_flags.sampled)
+        self._open[stream] = span
+        self._lent.add(stream)
 
     def started(self, event: Started, stream: Stream) -> None:
         """Write the event `otel_stream.started`."""
@@ -100,6 +109,10 @@ class SpanWriter:
         error_type = semconv.error_type(
             event.outcome, _reported(event), cancel_is_error=self._cancel_is_error
         )
+        if stream in self._lent:
+            self._lent.discard(stream)
+            self._enrich(span, event, stream, error_type)
+            return
         try:
             if self._logs:
                 self._write_logs(span, event, stream, error_type)
@@ -119,6 +132,18 @@ class SpanWriter:
             span.set_status(StatusCode.ERROR, _message(event))
         if self._span_events:
             self._write_events(span, event, stream, _exception(event) if self._span_exceptions else None)
+
+    def _enrich(self, span: trace.Span, event: Ended, stream: Stream, error_type: str | None) -> None:
+        """Add what the other instrumentation's span lacks; its name, status and end are its own affair."""
+        if self._logs:
+            self._write_logs(span, event, stream, error_type)
+        if not span.is_recording():
+            return
+        there = getattr(span, "attributes", None) or {}
+        found = attributes.at_start(stream) | attributes.at_end(event, stream, self._mode, None)
+        span.set_attributes({name: value for name, value in found.items() if name not in there})
+        if self._span_events:
+            self._write_events(span, event, stream, None)
 
     def _write_events(
         self, span: trace.Span, event: Ended, stream: Stream, exception: dict[str, Any] | None
