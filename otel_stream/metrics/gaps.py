@@ -33,6 +33,8 @@ class GapSample:
         """
         total = sum(counts)
         wanted = min(total, self._allowed() // max(1, records_each))
+        if not wanted:
+            return []
         self._left -= wanted * records_each  # threads may race here: a few records more or less
         reached = list(accumulate(counts))
         return [_gap_at((rank + 0.5) * total / wanted, counts, reached) for rank in range(wanted)]
