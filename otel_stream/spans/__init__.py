@@ -83,7 +83,7 @@ class SpanWriter:
 
     @_guard.guarded("spans.adopt")
     def adopt(self, stream: Stream, span: trace.Span) -> None:
-        """Let another instrumentation's span of the same call be the stream's: it is enriched, never ended."""
+        """Let another instrumentation's span of the same call be the stream's: enriched, never ended."""
         own = span.get_span_context()
         trace_id, span_id = trace.format_trace_id(own.trace_id), trace.format_span_id(own.span_id)
         stream.trace = Trace(trace_id, span_id, own.trace_flags.sampled)
