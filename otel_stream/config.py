@@ -183,6 +183,15 @@ class Settings:
     prometheus_port: int = setting(
         "OTEL_EXPORTER_PROMETHEUS_PORT", _whole(0, 65535), 9464, "its port; 0 picks a free one"
     )
+    prometheus_certfile: str = setting(
+        "OTEL_STREAM_PROMETHEUS_CERTFILE", _text, "", "certificate file: serve /metrics by TLS"
+    )
+    prometheus_keyfile: str = setting(
+        "OTEL_STREAM_PROMETHEUS_KEYFILE", _text, "", "its key, where that is a file of its own"
+    )
+    prometheus_client_ca: str = setting(
+        "OTEL_STREAM_PROMETHEUS_CLIENT_CA", _text, "", "CA file: scrapers must show a certificate of it"
+    )
     metric_labels: tuple[str, ...] = setting(
         "OTEL_STREAM_METRIC_LABELS",
         _some_of("agent", "tenant"),

@@ -16,7 +16,7 @@ from opentelemetry.metrics import MeterProvider
 
 from otel_stream import call as calls
 from otel_stream import foreign
-from otel_stream._guard import guard, guarded, logger
+from otel_stream._guard import guard, guarded
 from otel_stream.broadcaster import StreamEventBroadcaster
 from otel_stream.call import CallContext
 from otel_stream.config import Settings
@@ -74,6 +74,8 @@ class Runtime:
         self._tail(self.settings.tail)
         self.metrics = self._counters(registry) if self.settings.prometheus else None
         self._watch = Watch(self._look_over)
+        if self.metrics is not None and self.metrics.waits:
+            self._watch.wake()
         self._attach(tracer_provider or trace.get_tracer_provider())
 
     @property
@@ -161,21 +163,12 @@ class Runtime:
             self._closers.append(tail_writer.start(self.broadcaster, target, text=self.settings.live_text))
 
     def _counters(self, registry: Any) -> Any:
-        from prometheus_client import REGISTRY  # noqa: PLC0415 - 0.1 s, and only where it is wanted
+        from otel_stream.metrics.process import ProcessMetrics  # noqa: PLC0415 - 0.1 s, where it is wanted
 
-        from otel_stream.metrics.exposition import serve  # noqa: PLC0415
-        from otel_stream.metrics.prometheus import StreamMetrics  # noqa: PLC0415
-
-        registry = registry or REGISTRY
-        metrics = StreamMetrics(
-            registry, settings=self.settings, find=self.processor.find, broadcaster=self.broadcaster
+        metrics = ProcessMetrics(
+            registry, self.settings, find=self.processor.find, broadcaster=self.broadcaster
         )
-        self._closers += [metrics.close, self.broadcaster.add_listener(metrics.on_event)]
-        server = serve(registry, self.settings.prometheus_host, self.settings.prometheus_port)
-        if server is not None:
-            logger.info("metrics at %s", server.url)
-            self._closers.append(server.close)
-        self.metrics_server = server
+        self._closers.append(metrics.close)
         return metrics
 
     def _attach(self, provider: trace.TracerProvider) -> None:
@@ -197,6 +190,8 @@ class Runtime:
     def restart(self) -> None:
         """Begin anew in a forked child, which has none of its parent's threads."""
         self._watch.restart()
+        if self.metrics is not None:
+            self.metrics.forked()
 
     def shutdown(self) -> None:
         """End what is still open as abandoned, stop threads and servers. Only the first call counts."""

@@ -6,8 +6,8 @@ https://prometheus.io/docs/instrumenting/exposition_formats/
 
 from __future__ import annotations
 
-import os
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterable
 from socketserver import TCPServer, ThreadingMixIn
@@ -15,17 +15,12 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
-from prometheus_client.multiprocess import MultiProcessCollector
 
 from otel_stream import _guard
+from otel_stream.metrics import multiprocess
 
 REQUEST_SECONDS = 10  # a scraper that is slower than this to say what it wants is let go
 POLL_SECONDS = 0.1  # how long closing may take
-
-
-def is_multiprocess() -> bool:
-    """Whether prometheus_client keeps its values in files shared by several processes."""
-    return bool(os.environ.get("PROMETHEUS_MULTIPROC_DIR") or os.environ.get("prometheus_multiproc_dir"))  # noqa: SIM112
 
 
 def wsgi_app(registry: CollectorRegistry) -> Callable[..., Iterable[bytes]]:
@@ -41,18 +36,20 @@ def wsgi_app(registry: CollectorRegistry) -> Callable[..., Iterable[bytes]]:
 
 
 def _source(registry: CollectorRegistry) -> CollectorRegistry:
-    if not is_multiprocess():
+    folder = multiprocess.folder()
+    if folder is None:
         return registry
     everybody = CollectorRegistry(support_collectors_without_names=True)
-    MultiProcessCollector(everybody)  # type: ignore[no-untyped-call]
+    everybody.register(multiprocess.Workers(folder))
     return everybody
 
 
 class Server:
     """A running `/metrics`; one thread, and one more for each scrape."""
 
-    def __init__(self, http: _HTTPServer) -> None:
+    def __init__(self, http: _HTTPServer, scheme: str = "http") -> None:
         self._http = http
+        self._scheme = scheme
         self._thread = threading.Thread(
             target=http.serve_forever, args=(POLL_SECONDS,), name="otel_stream-metrics", daemon=True
         )
@@ -68,7 +65,7 @@ class Server:
         """Where to point a browser or a scraper on this machine."""
         host = str(self._http.server_address[0])
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/metrics"
+        return f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{self.port}/metrics"
 
     def close(self) -> None:
         """Stop serving and free the port. Twice is a no-op."""
@@ -76,23 +73,23 @@ class Server:
         self._http.server_close()
         self._thread.join()
 
+    def abandon(self) -> None:
+        """In a forked child, which has the socket but not the thread: close the child's copy."""
+        self._http.socket.close()
 
-def serve(registry: CollectorRegistry, host: str, port: int) -> Server | None:
-    """Serve the registry's metrics at host and port (0: a free one), or log why not and return None."""
-    try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        http = _HTTPServer(family, (str(address[0]), port), wsgi_app(registry))
-    except OSError as error:
-        _guard.logger.warning(
-            "/metrics is not served at %s:%d: %s. Set OTEL_EXPORTER_PROMETHEUS_PORT to a free port"
-            " (0 picks one) or OTEL_EXPORTER_PROMETHEUS_HOST to an address of this machine;"
-            " nothing else is affected",
-            host,
-            port,
-            error.strerror or error,
-        )
-        return None
-    return Server(http)
+
+def serve(registry: CollectorRegistry, host: str, port: int, tls: ssl.SSLContext | None = None) -> Server:
+    """Serve the registry's metrics at host and port (0: a free one).
+
+    Raises: OSError when the port is taken or the address is not ours.
+    """
+    family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    http = _HTTPServer(family, (str(address[0]), port), wsgi_app(registry))
+    if tls is None:
+        return Server(http)
+    # The handshake is left to the thread of the request: a scraper that says nothing holds up no other.
+    http.socket = tls.wrap_socket(http.socket, server_side=True, do_handshake_on_connect=False)
+    return Server(http, "https")
 
 
 class _Handler(WSGIRequestHandler):

@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.metrics_core import Metric as Family
 
-from otel_stream.metrics.exposition import is_multiprocess
+from otel_stream.metrics import multiprocess
 from otel_stream.metrics.labels import Children, LabelValues, Metric
 from otel_stream.recorder import GAP_BOUNDS_SECONDS
 
@@ -52,7 +52,7 @@ class Instruments:
         self.carried: dict[tuple[str, ...], int] = {}
         self._registry = registry
         self._namespace = namespace
-        if not is_multiprocess():
+        if multiprocess.folder() is None:
             registry.register(_BeforeScrape(self.before_scrape))
         self.label_overflow = self._counter(
             "label_overflow", "Label values that found no room and went to _other.", ("label",)
@@ -118,9 +118,9 @@ class Instruments:
         self.instrumentation_errors = self._counter(
             "instrumentation_errors", "Errors of otel_stream's own and input it passed over.", ("stage",)
         )
-        self.build_info = self._gauge("build_info", "Version of otel_stream.", ("version",), "max")
+        self.build_info = self._gauge("build_info", "Version of otel_stream.", ("version",), "livemax")
         self.price_table_info = self._gauge(
-            "price_table_info", "Price table in use.", ("version", "updated"), "max"
+            "price_table_info", "Price table in use.", ("version", "updated"), "livemax"
         )
         self._describe()
         del self._registry  # the table by registry below must not keep its keys alive

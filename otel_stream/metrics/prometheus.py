@@ -15,8 +15,8 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from otel_stream import _guard
 from otel_stream.config import Settings
 from otel_stream.events import Completed, Ended, Started, StreamEvent, TextDelta
+from otel_stream.metrics import multiprocess
 from otel_stream.metrics.errors import classify
-from otel_stream.metrics.exposition import is_multiprocess
 from otel_stream.metrics.instruments import instruments, observe_gaps
 from otel_stream.metrics.labels import OTHER
 from otel_stream.metrics.own import Broadcaster, OwnMetrics
@@ -53,7 +53,7 @@ class StreamMetrics:
         self._series = SeriesTable(self._to, frozenset(settings.metric_labels))
         self._find = find or (lambda _: None)
         self._stall_seconds = settings.stall_seconds
-        self._exemplars = not is_multiprocess()
+        self._exemplars = multiprocess.folder() is None
         self._open: dict[str, Series] = {}
         self._stalled: set[tuple[str, str]] = set()
 
@@ -77,6 +77,11 @@ class StreamMetrics:
             )
         )
         self._own.refresh()
+
+    def forked(self) -> None:
+        """In a forked child: the streams in flight are its parent's."""
+        self._open.clear()
+        self._stalled.clear()
 
     def close(self) -> None:
         """Take what is still counted as in flight off the gauges and let go of the broadcaster."""
