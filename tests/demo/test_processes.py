@@ -10,7 +10,7 @@ from otel_stream.demo import processes
 from otel_stream.demo.processes import Child, ChildFailed, free_port
 
 SERVER = "import socket,time; s=socket.create_server(('127.0.0.1',{port})); time.sleep(60)"
-STUBBORN = "import signal,sys,time; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SERVER
+STUBBORN = "import signal,sys,time; signal.signal(signal.SIGINT, signal.SIG_IGN); " + SERVER
 FAILING = "import sys; [print('line', n, file=sys.stderr) for n in range(50)]; sys.exit('no such model')"
 
 
@@ -31,7 +31,7 @@ async def test_a_child_is_ready_when_it_listens_and_ends_when_told(start):
     await child.stop()
     await child.stop()
 
-    assert await child.wait() < 0
+    assert await child.wait() != 0
 
 
 async def test_a_child_that_does_not_want_to_end_is_killed(start, monkeypatch):
@@ -63,6 +63,18 @@ async def test_a_child_that_never_listens_is_given_up(start):
     with pytest.raises(ChildFailed, match="does not listen on port"):
         await child.ready(free_port(0), 0.2)
     await child.stop()
+
+
+async def test_a_child_may_tidy_up_before_it_ends(start, tmp_path):
+    """Spans that wait in a batch are sent by Python's exit handlers."""
+    port, path = free_port(0), tmp_path / "tidy"
+    tidy = f"import atexit, pathlib; atexit.register(pathlib.Path({str(path)!r}).touch); "
+    child = await start(tidy + SERVER.format(port=port))
+
+    await child.ready(port)
+    await child.stop()
+
+    assert path.exists()
 
 
 async def test_our_ctrl_c_does_not_reach_it(start):
