@@ -125,8 +125,14 @@ class Settings:
     semconv: str = setting(
         "OTEL_STREAM_SEMCONV",
         _one_of("latest", "v1.41", "dup"),
-        "dup",
+        "latest",
         "names of the gen_ai.client.* metrics and cache attributes: newest, v1.41 or both",
+    )
+    exception_signal: tuple[str, ...] = setting(
+        "OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN",
+        _list,
+        (),
+        "where exceptions go: empty = span events, logs = log-based events, logs/dup = both; others ignored",
     )
     cancel_is_error: bool = setting(
         "OTEL_STREAM_CANCEL_IS_ERROR", _flag, False, "give cancelled streams the span status ERROR"

@@ -58,7 +58,7 @@ class Runtime:
             StreamEventBroadcaster(self.settings.capacity),
             price=pricer.price,
             text=self.settings.text,
-            hold=True,
+            hold=self.settings.foreign_spans != "skip",
         )
         self.spans = SpanWriter(tracer_provider, self.settings)
         self.client_metrics = ClientMetrics(meter_provider, self.settings)
@@ -126,8 +126,7 @@ class Runtime:
         """
         call = call or calls.current()
         other = trace.get_current_span() if source == "upstream" else trace.INVALID_SPAN
-        covered = foreign.is_genai(other)
-        if covered:
+        if source == "upstream":
             request_id = self.processor.take_over() or request_id
         who = NOBODY if call is None else call.who
         if transcript is None and self._captures and not who.private:
@@ -146,7 +145,7 @@ class Runtime:
         )
         if call is not None:
             call.opened(recorder)
-        if covered and self.settings.foreign_spans == "enrich":
+        if self.settings.foreign_spans == "enrich" and foreign.is_genai(other):
             self.spans.adopt(recorder, other)
         else:
             self.spans.open(recorder, _parent(call))
@@ -203,6 +202,7 @@ class Runtime:
             with guard("shutdown"):
                 self._closers.pop()()
         self.client_metrics.shutdown()
+        self.processor.shutdown()
         self.broadcaster.close()
 
 

@@ -6,7 +6,6 @@ https://github.com/open-telemetry/semantic-conventions-genai/blob/main/docs/gen-
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from opentelemetry import trace
@@ -22,9 +21,6 @@ from otel_stream.spans import attributes, messages, milestones
 from otel_stream.spans.logs import EventLog
 from otel_stream.spans.milestones import SpanEvents
 from otel_stream.stream import Stream
-
-EXCEPTION_SIGNAL = "OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN"
-"""Where exceptions go: unset = span events, `logs` = log-based events, `logs/dup` = both."""
 
 
 class SpanWriter:
@@ -50,8 +46,8 @@ class SpanWriter:
         self._log_events = settings.events in ("log", "both")
         self._span_content = settings.capture_content in ("SPAN_ONLY", "SPAN_AND_EVENT")
         self._log_content = settings.capture_content in ("EVENT_ONLY", "SPAN_AND_EVENT")
-        signal = os.environ.get(EXCEPTION_SIGNAL, "").lower().replace(" ", "").split(",")
-        logged = bool({"logs", "logs/dup"} & {*signal})
+        signal = {name.lower() for name in settings.exception_signal}
+        logged = bool({"logs", "logs/dup"} & signal)
         self._span_exceptions = self._span_events and (not logged or "logs/dup" in signal)
         self._log_exceptions = logged or settings.events == "log"
         self._logs = self._log_events or self._log_content or self._log_exceptions

@@ -73,7 +73,6 @@ def written(monkeypatch):
         "OTEL_SPAN_EVENT_COUNT_LIMIT",
         "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
         "OTEL_TRACES_SAMPLER",
-        "OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN",
     ):
         monkeypatch.delenv(name, raising=False)
     return Written

@@ -281,10 +281,8 @@ def an_overloaded_provider(out):
         ("database", True, False),
     ],
 )
-def test_exceptions_go_where_the_opt_in_says(written, monkeypatch, opt_in, on_span, in_logs):
-    if opt_in is not None:
-        monkeypatch.setenv("OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN", opt_in)
-    out = written()
+def test_exceptions_go_where_the_opt_in_says(written, opt_in, on_span, in_logs):
+    out = written(exception_signal=() if opt_in is None else tuple(opt_in.split(", ")))
 
     an_overloaded_provider(out)
 
@@ -295,9 +293,8 @@ def test_exceptions_go_where_the_opt_in_says(written, monkeypatch, opt_in, on_sp
     assert logged == ([("gen_ai.client.operation.exception", EXCEPTION, "WARN")] if in_logs else [])
 
 
-def test_a_caller_who_hung_up_is_no_exception(written, monkeypatch):
-    monkeypatch.setenv("OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN", "logs/dup")
-    out = written()
+def test_a_caller_who_hung_up_is_no_exception(written):
+    out = written(exception_signal=("logs/dup",))
 
     out.open().end("cancelled")
 
