@@ -105,11 +105,16 @@ class SSEDecoder:
         return events
 
     def _named_block(self, block: bytes, events: list[ServerSentEvent]) -> bool:
-        """Dispatch the common `event: name`, `data: …` pair; False when the block is anything else."""
+        """Dispatch the common `event: name`, `data: …`, also behind an `id: …`; False for anything else."""
         head, _, data = block.partition(b"\n")
+        last_id = self._id
+        if head[:4] == b"id: " and 0 not in head:
+            last_id = head[4:].decode("utf-8", "replace")
+            head, _, data = data.partition(b"\n")
         if head[:7] != b"event: " or data[:6] != b"data: " or _LF in data or len(block) > self._max_bytes:
             return False
-        events.append(ServerSentEvent(self._name(head[7:]) or "message", data[6:], self._id, self.retry))
+        self._id = self._next_id = last_id
+        events.append(ServerSentEvent(self._name(head[7:]) or "message", data[6:], last_id, self.retry))
         return True
 
     # -- line by line ----------------------------------------------------------------------------

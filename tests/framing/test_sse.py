@@ -227,6 +227,8 @@ WHOLE = [
     b"data: x\n\n",
     b"event: e\ndata: x\n\n",
     b"id: 2\ndata: x\n\n",
+    b"id: 3\nevent: e\ndata: x\n\n",
+    b"id: \0\nevent: e\ndata: x\n\n",
     b"event: long\ndata: 12345678901234567890\n\n",
     b"event:\ndata: x\ndata: y\n\n",
     b": ping\n\n",
