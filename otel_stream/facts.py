@@ -63,9 +63,12 @@ _ATTRIBUTES: tuple[tuple[str, str, Any], ...] = (
     ("temperature", "gen_ai.request.temperature", float),
     ("top_p", "gen_ai.request.top_p", float),
     ("top_k", "gen_ai.request.top_k", int),
+    ("p", "gen_ai.request.top_p", float),  # Cohere
+    ("k", "gen_ai.request.top_k", int),
     ("max_tokens", "gen_ai.request.max_tokens", int),
     ("max_completion_tokens", "gen_ai.request.max_tokens", int),
     ("max_output_tokens", "gen_ai.request.max_tokens", int),
+    ("max_gen_len", "gen_ai.request.max_tokens", int),  # Llama at Bedrock
     ("frequency_penalty", "gen_ai.request.frequency_penalty", float),
     ("presence_penalty", "gen_ai.request.presence_penalty", float),
     ("seed", "gen_ai.request.seed", int),

@@ -201,6 +201,8 @@ def read_failure(body: bytes, error_type: str | None = None) -> Failure | None:
             return _failure({**value, "message": message}, error_type)
         case {"message": str()}:
             return _failure(value, error_type)
+        case {"Message": str(message)}:  # some of AWS's gateways
+            return _failure({**value, "message": message}, error_type)
     return Failure(error_type, None, None) if error_type else None
 
 
@@ -213,7 +215,7 @@ def failure_of(error: msgspec.Raw) -> Failure | None:
 
 
 def _failure(error: dict[str, Any], error_type: str | None) -> Failure:
-    kind = _word(error.get("type")) or error_type or _word(error.get("status"))
+    kind = _word(error.get("type")) or error_type or _word(error.get("error_type") or error.get("status"))
     message = error.get("message")
     return Failure(kind, _word(error.get("code")), message if isinstance(message, str) else None)
 

@@ -11,12 +11,22 @@ from typing import ClassVar, Protocol
 from otel_stream.meaning import CallFacts, Frame, Meaning, Request
 from otel_stream.wire.anthropic_complete import AnthropicComplete
 from otel_stream.wire.anthropic_messages import AnthropicMessages
+from otel_stream.wire.bedrock_agent import BedrockAgent
+from otel_stream.wire.bedrock_converse import BedrockConverse
+from otel_stream.wire.bedrock_invoke import BedrockInvoke
+from otel_stream.wire.bedrock_text import BedrockText
+from otel_stream.wire.cohere_chat import CohereChat
+from otel_stream.wire.cohere_chat_v1 import CohereChatV1
 from otel_stream.wire.gemini_generate import GeminiGenerate
+from otel_stream.wire.gemini_interactions import GeminiInteractions
+from otel_stream.wire.ollama import Ollama
 from otel_stream.wire.openai_assistants import OpenAIAssistants
 from otel_stream.wire.openai_chat import OpenAIChat
 from otel_stream.wire.openai_completions import OpenAICompletions
 from otel_stream.wire.openai_responses import OpenAIResponses
 from otel_stream.wire.openai_transcriptions import OpenAITranscriptions
+from otel_stream.wire.replicate import ReplicateStream
+from otel_stream.wire.watsonx import Watsonx
 
 
 class Format(Protocol):
@@ -53,12 +63,35 @@ FORMATS: tuple[type[Format], ...] = (
     OpenAIResponses,
     AnthropicMessages,
     GeminiGenerate,
+    BedrockConverse,
+    BedrockInvoke,
+    BedrockAgent,
+    GeminiInteractions,
+    CohereChat,
+    CohereChatV1,
+    Ollama,
+    Watsonx,
+    ReplicateStream,
     OpenAICompletions,
     OpenAIAssistants,
     OpenAITranscriptions,
     AnthropicComplete,
 )
 """In the order they are asked; the first that recognises a request has it."""
+
+BedrockInvoke.dialects = {
+    "completion": AnthropicComplete,
+    "type": AnthropicMessages,
+    "messageStart": BedrockConverse,
+    "output": BedrockConverse,
+    "event_type": CohereChatV1,
+    "choices.delta": OpenAIChat,
+    "choices.message": OpenAIChat,
+    **dict.fromkeys(("generation", "outputText", "outputs", "generations", "results"), BedrockText),
+    **dict.fromkeys(("text", "choices.text"), BedrockText),
+}
+Watsonx.chat = OpenAIChat
+# Services that hand other vendors' frames through get those vendors' formats here, and know none themselves.
 
 
 _BY_ENDING: dict[str, tuple[type[Format], ...]] = {
