@@ -46,4 +46,4 @@ def test_imports_run_one_way():
 
     linted = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
-    assert linted.returncode == 0, linted.stdout
+    assert linted.returncode == 0, linted.stdout + linted.stderr
