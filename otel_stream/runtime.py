@@ -104,6 +104,7 @@ class Runtime:
             request,
             open_stream,
             lazy=lazy,
+            capture=self._captures,
             began=self._policy.clock(),
             max_frame_bytes=self.settings.max_frame_bytes,
         )

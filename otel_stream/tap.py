@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from otel_stream import wire
+import msgspec
+
+from otel_stream import prompts, wire
 from otel_stream._guard import guarded, guarded_step, skipped
 from otel_stream.decompress import Decompress, Undecodable, decompressor
 from otel_stream.facts import facts
@@ -38,9 +40,9 @@ class Tap:
     """One HTTP exchange. Not thread-safe; `end` may come from anywhere and counts once."""
 
     __slots__ = (
-        "_began", "_body", "_body_left", "_decode", "_decompress", "_ended", "_format", "_framing", "_lazy",
-        "_max_frame", "_open", "_parser", "_read", "_request", "_sniffs", "facts", "ignored", "recorder",
-        "status",
+        "_began", "_body", "_body_left", "_capture", "_decode", "_decompress", "_ended", "_format", "_framing",
+        "_lazy", "_max_frame", "_open", "_parser", "_read", "_request", "_sniffs", "facts", "ignored",
+        "recorder", "status",
     )  # fmt: skip
 
     def __init__(
@@ -49,10 +51,14 @@ class Tap:
         open_stream: OpenStream,
         *,
         lazy: bool = False,
+        capture: bool = False,
         began: float | None = None,
         max_frame_bytes: int = DEFAULT_MAX_FRAME_BYTES,
     ) -> None:
-        """`lazy` opens the stream at the first frame that means something, not when the request goes out."""
+        """`lazy` opens the stream at the first frame that means something, not when the request goes out.
+
+        `capture` puts the prompt into the facts' attributes.
+        """
         self.recorder: Recorder | None = None
         self.facts: CallFacts | None = None
         self.status = 0
@@ -61,6 +67,7 @@ class Tap:
         self._request: Request | None = request
         self._open = open_stream
         self._lazy = lazy
+        self._capture = capture
         self._began = began
         self._max_frame = max_frame_bytes
         self._format: type[wire.Format] | None = None
@@ -82,8 +89,8 @@ class Tap:
         assert self._request is not None  # noqa: S101 - sent once, first of all
         found = wire.recognise(self._request)
         if found is not None:
+            self._format, self.facts = found[0], self._complete(self._request, found[1])
             self._request = None
-            self._format, self.facts = found
             if not self._lazy:
                 self._open_stream(self.facts)
 
@@ -121,6 +128,12 @@ class Tap:
                 self.recorder.end(ending, error)
 
     # -- the beginning of an answer -------------------------------------------------------------------
+
+    def _complete(self, request: Request, facts: CallFacts) -> CallFacts:
+        """Add the prompt where content capture asks for it; the request itself is not kept."""
+        if not self._capture:
+            return facts
+        return msgspec.structs.replace(facts, attributes={**facts.attributes, **prompts.content(request)})
 
     def _open_stream(self, facts: CallFacts) -> Recorder:
         self.recorder = self._open(facts, self._began)
@@ -214,7 +227,8 @@ class Tap:
                     self._ignore()
                 return
             if self._request is not None:
-                self.facts = facts(self._request, format=self._format.name, provider=self._format.provider)
+                found = facts(self._request, format=self._format.name, provider=self._format.provider)
+                self.facts = self._complete(self._request, found)
                 self._request = None
             self._parser = self._format(self._meaning())
         self._parser.feed(frame)

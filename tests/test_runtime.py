@@ -266,3 +266,24 @@ def test_enriching_adds_what_the_other_span_lacks_and_leaves_its_end_alone(make)
         "otel_stream.started", "otel_stream.text_delta", "otel_stream.completed",
     ]  # fmt: skip
     assert process.events[0].span_id == trace.format_span_id(span.context.span_id)
+
+
+def test_prompt_and_answer_are_on_the_span_where_capture_asks_for_them(make):
+    process = make(capture_content="SPAN_ONLY")
+
+    process.exchange(CHAT, ANSWER)
+
+    (span,) = process.spans.get_finished_spans()
+    assert span.attributes["gen_ai.input.messages"] == (
+        '[{"role":"user","parts":[{"type":"text","content":"Hi"}]}]'
+    )
+    assert '"content":"Hi"' in span.attributes["gen_ai.output.messages"]
+
+
+def test_without_capture_no_prompt_is_kept(make):
+    process = make()
+
+    process.exchange(CHAT, ANSWER)
+
+    (span,) = process.spans.get_finished_spans()
+    assert "Hi" not in str(dict(span.attributes))
