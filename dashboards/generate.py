@@ -11,11 +11,13 @@ import argparse
 import sys
 from pathlib import Path
 
+from cost import cost
+from frame import to_json
 from overview import overview
-from parts import to_json
+from streams import streams
 
 HERE = Path(__file__).parent
-BOARDS = {"overview.json": overview}
+BOARDS = {"overview.json": overview, "cost.json": cost, "streams.json": streams}
 
 
 def main() -> int:

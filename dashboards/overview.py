@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from parts import board, gained, heat, lines, number, of, quantile, query, ranking, rate, share
+import links
+from frame import board
+from parts import Column, heat, lines, number, query, ranking
+from promql import gained, of, quantile, rate, share, total
 
 ENDED = of("requests_total")
 FAILED = of("requests_total", 'outcome=~"error|timeout"')
@@ -14,32 +17,35 @@ INPUT = of("tokens_total", 'token_type="input"')
 COST = of("cost_usd_total")
 PER_HOUR = "* 3600"
 
+OF_THIS_MODEL = f'span.gen_ai.request.model = "{links.label("model")}"'
+
 NOW = [
     number(
         "Streams in flight",
         "LLM calls that have begun and not ended, over all chosen processes.",
         "short",
-        f"sum({of('in_flight')})",
+        total(of("in_flight")),
     ),
     number(
         "Spend per hour",
         "What an hour would cost at the present rate. Estimates of streams that ended badly are included.",
         "currencyUSD",
-        f"sum({rate(COST)}) {PER_HOUR}",
+        f"{total(rate(COST))} {PER_HOUR}",
     ),
     number(
         "Spend",
         "Cost over the time range of this board.",
         "currencyUSD",
-        f"sum({gained(COST)})",
+        total(gained(COST)),
         course=False,
     ),
     number(
         "Error ratio",
         "Share of calls that ended as error or timeout. Callers that hang up are no errors.",
         "percentunit",
-        share(f"sum({rate(FAILED)})", f"sum({rate(ENDED)})"),
+        share(total(rate(FAILED)), total(rate(ENDED))),
         warn=0.01,
+        bad=0.05,
     ),
     number(
         "First token, p95",
@@ -47,15 +53,13 @@ NOW = [
         "s",
         quantile(0.95, "time_to_first_token_seconds"),
         warn=5,
+        bad=15,
     ),
     number(
         "Read from cache",
         "Share of the input tokens that the providers read from their prompt caches, over the time range.",
         "percentunit",
-        share(
-            f"sum({gained(CACHED)})",
-            f"sum({gained(INPUT)})",
-        ),
+        share(total(gained(CACHED)), total(gained(INPUT))),
         course=False,
     ),
 ]
@@ -67,6 +71,7 @@ LATENCY = [
         "s",
         query(quantile(0.5, "time_to_first_token_seconds", "model"), "{{model}} p50", exemplar=True),
         query(quantile(0.95, "time_to_first_token_seconds", "model"), "{{model}} p95", exemplar=True),
+        link=links.traces("Traces of this model", OF_THIS_MODEL),
     ),
     heat(
         "Gaps between output chunks",
@@ -79,6 +84,7 @@ LATENCY = [
         "Median over streams, by model: output tokens after the first, by the time they took.",
         "short",
         query(f"1 / {quantile(0.5, 'time_per_output_token_seconds', 'model')}", "{{model}}"),
+        link=links.traces("Traces of this model", OF_THIS_MODEL),
     ),
 ]
 
@@ -87,23 +93,27 @@ MONEY = [
         "Spend per hour by model",
         "What an hour would cost at the present rate. Dots are traces.",
         "currencyUSD",
-        query(f"sum by (model) ({rate(COST)}) {PER_HOUR}", "{{model}}", exemplar=True),
+        query(f"{total(rate(COST), 'model')} {PER_HOUR}", "{{model}}", exemplar=True),
         stacked=True,
+        link=links.board("Cost of this model", "otel-stream-cost", model=links.label("model")),
     ),
     ranking(
         "Spend by agent and tenant",
         "Cost over the time range. Both are 'unknown' until OTEL_STREAM_METRIC_LABELS=agent,tenant is set.",
-        "currencyUSD",
-        "Spend",
-        f"sum by (agent, tenant) ({gained(COST)})",
-        "agent",
-        "tenant",
+        ("agent", "tenant"),
+        Column("Spend", "currencyUSD", total(gained(COST), "agent", "tenant")),
+        link=links.board(
+            "Cost of this agent and tenant",
+            "otel-stream-cost",
+            agent=links.column("Agent"),
+            tenant=links.column("Tenant"),
+        ),
     ),
     lines(
         "Tokens per second by type",
         "Tokens billed. Input includes cached tokens, output includes reasoning.",
         "short",
-        query(f"sum by (token_type) ({rate(of('tokens_total'))})", "{{token_type}}"),
+        query(total(rate(of("tokens_total")), "token_type"), "{{token_type}}"),
         stacked=True,
     ),
 ]
@@ -113,22 +123,24 @@ TROUBLE = [
         "Errors by type",
         "Calls a second that failed on our side of the caller. Dots are traces.",
         "ops",
-        query(f"sum by (error_type) ({rate(of('errors_total'))})", "{{error_type}}", exemplar=True),
+        query(total(rate(of("errors_total")), "error_type"), "{{error_type}}", exemplar=True),
         stacked=True,
+        link=links.traces("Traces of failed calls", "status = error"),
     ),
     lines(
         "Cancelled, cut off and stalled",
         "Calls a second whose caller hung up, whose reader went away or whose answer broke off, and gaps that"
         " were longer than the stall threshold. What was produced until then was billed.",
         "ops",
-        query(f"sum by (outcome) ({rate(CUT)})", "{{outcome}}"),
-        query(f"sum({rate(of('stalls_total'))})", "stalls"),
+        query(total(rate(CUT), "outcome"), "{{outcome}}"),
+        query(total(rate(of("stalls_total"))), "stalls"),
+        link=links.board("Streams that stall and end early", "otel-stream-streams"),
     ),
     lines(
         "Live events dropped by subscriber",
         "Events a slow reader of the live feed never saw. Spans and counters do not depend on it.",
         "ops",
-        query(f"sum by (subscriber) ({rate(of('events_dropped_total', process=True))})", "{{subscriber}}"),
+        query(total(rate(of("events_dropped_total", process=True)), "subscriber"), "{{subscriber}}"),
     ),
 ]
 

@@ -1,56 +1,22 @@
-"""What boards are put together from: one function per kind of panel, and the variables all boards share.
-
-Every query carries the board's variables, so that a panel cannot show more than was chosen.
-"""
+"""What boards are put together from: one function per kind of panel."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from grafana_foundation_sdk.builders import common as common_builders
 from grafana_foundation_sdk.builders import dashboard, heatmap, prometheus, stat, table, timeseries
-from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import common
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models import heatmap as heatmap_models
 from grafana_foundation_sdk.models import prometheus as prometheus_models
+from promql import of, rate, total
 
-SCHEMA_VERSION = 39  # Grafana 11; later ones migrate upwards when they load it, none goes down
 SOURCE = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
 
-ANY_STREAM = 'job=~"$job",instance=~"$instance",provider=~"$provider",model=~"$model"'
-ANY_PROCESS = 'job=~"$job",instance=~"$instance"'
-
-ANCHOR = "llm_stream_in_flight"  # has all labels the variables offer, from the first stream on
 WIDTH = 24  # columns of Grafana's grid
+THIRD, HALF = WIDTH // 3, WIDTH // 2
 STAT_HEIGHT, GRAPH_HEIGHT = 4, 8
-
-
-def of(metric: str, *more: str, process: bool = False) -> str:
-    """Return a selector of `llm_stream_<metric>` for what the variables choose, with further matchers."""
-    return f"llm_stream_{metric}{{{','.join((ANY_PROCESS if process else ANY_STREAM, *more))}}}"
-
-
-def rate(selector: str) -> str:
-    """Return the per-second rate, over a range that always holds at least four scrapes."""
-    return f"rate({selector}[$__rate_interval])"
-
-
-def gained(selector: str) -> str:
-    """Return the increase over the board's time range."""
-    return f"increase({selector}[$__range])"
-
-
-def share(part: str, whole: str) -> str:
-    """Return part of whole; nothing, instead of a division by 0, while there is none."""
-    return f"{part} / ({whole} > 0)"
-
-
-def quantile(q: float, histogram: str, *by: str) -> str:
-    """Return the quantile of a histogram, by labels."""
-    return f"histogram_quantile({q}, sum by ({', '.join(('le', *by))}) ({rate(of(histogram + '_bucket'))}))"
 
 
 def query(expr: str, legend: str = "", *, exemplar: bool = False) -> prometheus.Dataquery:
@@ -71,12 +37,16 @@ def snapshot(expr: str) -> prometheus.Dataquery:
 
 
 def number(
-    title: str, about: str, unit: str, expr: str, *, warn: float | None = None, course: bool = True
+    title: str,
+    about: str,
+    unit: str,
+    expr: str,
+    *,
+    warn: float | None = None,
+    bad: float | None = None,
+    course: bool = True,
 ) -> stat.Panel:
-    """One number, yellow from `warn` on, with its course unless it is a total over the time range."""
-    steps = [models.Threshold(color="green")]
-    if warn is not None:
-        steps.append(models.Threshold(value=warn, color="yellow"))
+    """One number, yellow from `warn`, red from `bad` on; its course too unless it is of the whole range."""
     return (
         stat.Panel()
         .title(title)
@@ -84,7 +54,7 @@ def number(
         .datasource(SOURCE)
         .unit(unit)
         .no_value("–")  # noqa: RUF001 - shown where there is nothing
-        .thresholds(dashboard.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(steps))
+        .thresholds(_steps(warn, bad))
         .color_mode(common.BigValueColorMode.VALUE)
         .graph_mode(common.BigValueGraphMode.AREA if course else common.BigValueGraphMode.NONE)
         .reduce_options(common_builders.ReduceDataOptions().calcs(["lastNotNull"]).values(values=False))
@@ -94,8 +64,18 @@ def number(
     )
 
 
-def lines(title: str, about: str, unit: str, *queries: prometheus.Dataquery, stacked: bool = False) -> Any:
-    """Lines over time; stacked where their sum means something."""
+def lines(
+    title: str,
+    about: str,
+    unit: str,
+    *queries: prometheus.Dataquery,
+    stacked: bool = False,
+    width: int = THIRD,
+    link: dashboard.DashboardLink | None = None,
+    warn: float | None = None,
+    bad: float | None = None,
+) -> timeseries.Panel:
+    """Lines over time; stacked where their sum means something. A click on one offers `link`."""
     panel = (
         timeseries.Panel()
         .title(title)
@@ -120,24 +100,37 @@ def lines(title: str, about: str, unit: str, *queries: prometheus.Dataquery, sta
             .calcs(["lastNotNull", "max"])
         )
         .height(GRAPH_HEIGHT)
-        .span(WIDTH // 3)
+        .span(width)
     )
     if stacked:
         panel.stacking(common_builders.StackingConfig().mode(common.StackingMode.NORMAL))
+    if link is not None:
+        panel.data_links([link])
+    if warn is not None:
+        panel.thresholds(_steps(warn, bad)).thresholds_style(
+            common_builders.GraphThresholdsStyleConfig().mode(common.GraphThresholdsStyleMode.DASHED)
+        )
     return panel
 
 
-def heat(title: str, about: str, unit: str, histogram: str) -> heatmap.Panel:
+def heat(
+    title: str,
+    about: str,
+    unit: str,
+    histogram: str,
+    *,
+    width: int = THIRD,
+    link: dashboard.DashboardLink | None = None,
+) -> heatmap.Panel:
     """A histogram's buckets over time: how the whole distribution moves, not one quantile of it."""
-    expr = f"sum by (le) ({rate(of(histogram + '_bucket'))})"
-    target = query(expr, "{{le}}").format(prometheus_models.PromQueryFormat.HEATMAP)
-    return (
+    target = query(total(rate(of(histogram + "_bucket")), "le"), "{{le}}", exemplar=True)
+    panel = (
         heatmap.Panel()
         .title(title)
         .description(about)
         .datasource(SOURCE)
         .unit(unit)
-        .with_target(target)
+        .with_target(target.format(prometheus_models.PromQueryFormat.HEATMAP))
         .calculate(calculate=False)
         .cell_gap(1)
         .y_axis(heatmap.YAxisConfig().unit(unit).axis_placement(common.AxisPlacement.LEFT))
@@ -148,89 +141,65 @@ def heat(title: str, about: str, unit: str, histogram: str) -> heatmap.Panel:
             .steps(64)
         )
         .height(GRAPH_HEIGHT)
-        .span(WIDTH // 3)
+        .span(width)
     )
+    return panel if link is None else panel.data_links([link])
 
 
-def ranking(title: str, about: str, unit: str, value: str, expr: str, *columns: str) -> table.Panel:
-    """A table of one value, under that name, by labels; the largest first."""
-    order = {name: at for at, name in enumerate((*columns, "Value"))}
-    tidy = models.DataTransformerConfig(
-        id_val="organize",
-        options={
-            "excludeByName": {"Time": True},
-            "indexByName": order,
-            "renameByName": {"Value": value, **{name: name.capitalize() for name in columns}},
-        },
-    )
-    return (
+class Column(NamedTuple):
+    """A column of values in a table."""
+
+    name: str
+    unit: str
+    expr: str
+
+
+def ranking(
+    title: str,
+    about: str,
+    by: tuple[str, ...],
+    *columns: Column,
+    width: int = THIRD,
+    link: dashboard.DashboardLink | None = None,
+) -> table.Panel:
+    """A table of values by labels, the largest of the first column on top."""
+    one = len(columns) == 1
+    values = {f"Value #{letter}": column.name for letter, column in zip("ABCDEFGH", columns, strict=False)}
+    names = {name: name.capitalize() for name in by} | ({"Value": columns[0].name} if one else values)
+    panel = (
         table.Panel()
         .title(title)
         .description(about)
         .datasource(SOURCE)
-        .unit(unit)
-        .with_target(snapshot(expr))
-        .with_transformation(tidy)
-        .sort_by([common_builders.TableSortByFieldState().display_name(value).desc(desc=True)])
+        .unit(columns[0].unit)
+        .no_value("–")  # noqa: RUF001 - shown where there is nothing
+        .targets([snapshot(column.expr) for column in columns])
+        .sort_by([common_builders.TableSortByFieldState().display_name(columns[0].name).desc(desc=True)])
         .height(GRAPH_HEIGHT)
-        .span(WIDTH // 3)
+        .span(width)
     )
-
-
-def variables() -> Iterable[Any]:
-    """Yield the choices above every board, each offering what those before it leave."""
-    yield dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus")
-    chosen: list[str] = []
-    for name in ("job", "instance", "provider", "model"):
-        anchor = f"{ANCHOR}{{{','.join(chosen)}}}" if chosen else ANCHOR
-        values = f"label_values({anchor}, {name})"
-        yield (
-            dashboard.QueryVariable(name)
-            .label(name.title())
-            .datasource(SOURCE)
-            .query({"query": values, "refId": name})
-            .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
-            .sort(models.VariableSort.ALPHABETICAL_ASC)
-            .multi(multi=True)
-            .include_all(include_all=True)
-            .all_value(".+")
-            .current(models.VariableOption(selected=True, text="All", value="$__all"))
+    if not one:
+        panel.with_transformation(models.DataTransformerConfig(id_val="merge", options={}))
+    panel.with_transformation(
+        models.DataTransformerConfig(
+            id_val="organize",
+            options={
+                "excludeByName": {"Time": True},
+                "indexByName": {name: at for at, name in enumerate(names)},
+                "renameByName": names,
+            },
         )
-        chosen.append(f'{name}=~"${name}"')
-
-
-def board(uid: str, title: str, about: str, rows: dict[str, list[Any]]) -> dashboard.Dashboard:
-    """Return a board of rows of panels; a panel whose width finds no room goes to the next line."""
-    made = (
-        dashboard.Dashboard(title)
-        .uid(uid)
-        .description(about)
-        .tags(["otel-stream", "llm"])
-        .readonly()
-        .tooltip(models.DashboardCursorSync.CROSSHAIR)
-        .time("now-1h", "now")
-        .refresh("30s")
-        .timezone("browser")
     )
-    for variable in variables():
-        made.with_variable(variable)
-    for name, panels in rows.items():
-        made.with_row(dashboard.Row(name))
-        for panel in panels:
-            made.with_panel(panel)
-    return made
+    for column in columns:
+        unit = models.DynamicConfigValue(id_val="unit", value=column.unit)
+        panel.override_by_name(column.name, [unit])
+    return panel if link is None else panel.data_links([link])
 
 
-def to_json(made: dashboard.Dashboard) -> str:
-    """Return the board as the text of a file that Grafana provisions.
-
-    The builder leaves out the numbers of panels and the letters of queries, by which links name them.
-    """
-    content = json.loads(JSONEncoder(sort_keys=True).encode(made.build()))
-    content.pop("version", None)
-    content.update(id=None, schemaVersion=SCHEMA_VERSION, annotations={"list": []})
-    for at, panel in enumerate(content["panels"], start=1):
-        panel["id"] = at
-        for letter, target in zip("ABCDEFGH", panel.get("targets", ()), strict=False):
-            target["refId"] = letter
-    return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+def _steps(warn: float | None, bad: float | None) -> Any:
+    steps = [models.Threshold(color="green")]
+    if warn is not None:
+        steps.append(models.Threshold(value=warn, color="yellow"))
+    if bad is not None:
+        steps.append(models.Threshold(value=bad, color="red"))
+    return dashboard.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(steps)

@@ -6,15 +6,18 @@ https://github.com/grafana/dashboard-linter/blob/main/docs/index.md
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import promql_parser as promql
 
+from otel_stream import semconv
 from otel_stream.events import OUTCOMES
 from otel_stream.metrics.errors import ERROR_TYPES
 from otel_stream.metrics.instruments import Row
@@ -22,10 +25,15 @@ from otel_stream.metrics.instruments import Row
 Board = dict[str, Any]
 Rule = Callable[..., Iterable[str]]
 
-RATE_INTERVAL = timedelta(seconds=20)
-VARIABLES = {"$__rate_interval": "20s", "$__range": "5m", "$__interval": "5s"}
+# Ranges that nobody would write, so that a query's own range is told from Grafana's.
+RATE_RANGES = {timedelta(seconds=23), timedelta(seconds=307)}
+VARIABLES = {"$__rate_interval": "23s", "$__range": "307s", "$__interval": "5s", "$budget": "3000"}
 UNITS = {"short", "none", "s", "ms", "percentunit", "currencyUSD", "ops", "reqps"}
 OF_THE_SCRAPE = {"job", "instance"}
+SPAN_ATTRIBUTES = {
+    semconv.REQUEST_ID, semconv.REQUEST_MODEL, semconv.AGENT_TYPE, semconv.TENANT, semconv.OUTCOME,
+    semconv.USAGE_SOURCE, semconv.RESPONSE_TIME_TO_FIRST_CHUNK,
+}  # fmt: skip
 VALUES = {
     "outcome": set(OUTCOMES),
     "error_type": set(ERROR_TYPES),
@@ -128,9 +136,10 @@ def uneditable_dashboard(board: Board) -> Iterator[str]:
 def template_datasource(board: Board) -> Iterator[str]:
     sources = [variable for variable in variables(board) if variable["type"] == "datasource"]
     if [(s["name"], s["label"], s["query"]) for s in sources] != [
-        ("datasource", "Data source", "prometheus")
+        ("datasource", "Data source", "prometheus"),
+        ("traces", "Traces", "tempo"),
     ]:
-        yield "needs exactly one datasource variable, named 'datasource', labelled 'Data source'"
+        yield "needs the variables 'datasource' (Data source, prometheus) and 'traces' (Traces, tempo)"
 
 
 def template_job_instance(board: Board) -> Iterator[str]:
@@ -206,6 +215,19 @@ def query_letters(panel: dict[str, Any]) -> Iterator[str]:
         yield f"has queries with the letters {letters}"
 
 
+def panel_links(panel: dict[str, Any]) -> Iterator[str]:
+    """Links lead to our boards, or to traces by attributes that our spans have."""
+    for link in panel["fieldConfig"]["defaults"].get("links", ()):
+        at = urlsplit(link["url"])
+        asked = set(re.findall(r"span\.([\w.]+)", unquote(at.query)))
+        if at.path == "/explore":
+            json.loads(parse_qs(at.query)["panes"][0])
+            if strange := asked - SPAN_ATTRIBUTES:
+                yield f"looks for traces by {', '.join(sorted(strange))}"
+        elif at.path not in {f"/d/otel-stream-{name}" for name in ("overview", "cost", "streams")}:
+            yield f"links to {link['url']}"
+
+
 # -- a query -----------------------------------------------------------------------------------------
 
 
@@ -220,8 +242,8 @@ def target_rate_interval(parsed: Any, target: Any, series: dict[str, Row]) -> It
     for selector, above in selectors(parsed):
         for outer, inner in pairwise(above):
             rated = isinstance(outer, promql.Call) and outer.func.name in ("rate", "irate")
-            if rated and isinstance(inner, promql.MatrixSelector) and inner.range != RATE_INTERVAL:
-                yield f"{selector.name} is rated over a range of its own, not $__rate_interval"
+            if rated and isinstance(inner, promql.MatrixSelector) and inner.range not in RATE_RANGES:
+                yield f"{selector.name} is rated over a range of its own, not $__rate_interval or $__range"
 
 
 def target_counter_agg(parsed: Any, target: Any, series: dict[str, Row]) -> Iterator[str]:
@@ -270,7 +292,7 @@ BOARD_RULES: tuple[Rule, ...] = (
     template_on_time_change_reload, numbered, laid_out,
 )  # fmt: skip
 PANEL_RULES: tuple[Rule, ...] = (
-    panel_title_description, panel_datasource, panel_no_targets, panel_units, query_letters,
+    panel_title_description, panel_datasource, panel_no_targets, panel_units, panel_links, query_letters,
 )  # fmt: skip
 QUERY_RULES: tuple[Rule, ...] = (
     target_job_instance, target_rate_interval, target_counter_agg, target_ours, target_legend,

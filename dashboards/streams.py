@@ -1,0 +1,253 @@
+"""The board of whoever looks after the gateway: how streams flow, how they end, and whether we see it all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import links
+from frame import board
+from parts import Column, heat, lines, number, query, ranking
+from promql import gained, of, quantile, rate, share, total
+
+ENDED = of("requests_total")
+
+
+def _ended(outcome: str) -> str:
+    return of("requests_total", f'outcome=~"{outcome}"')
+
+
+OF_THIS_MODEL = f'span.gen_ai.request.model = "{links.label("model")}"'
+
+NOW = [
+    number(
+        "Streams in flight",
+        "LLM calls that have begun and not ended.",
+        "short",
+        total(of("in_flight")),
+    ),
+    number(
+        "Stalled now",
+        "Open streams whose last output is older than the stall threshold (OTEL_STREAM_STALL_SECONDS).",
+        "short",
+        total(of("stalled")),
+        warn=1,
+        bad=10,
+    ),
+    number(
+        "Gap, p95",
+        "95 % of the gaps between two chunks of output were shorter.",
+        "s",
+        quantile(0.95, "time_per_output_chunk_seconds"),
+        warn=1,
+        bad=5,
+    ),
+    number(
+        "Hung up",
+        "Share of calls whose caller went away before the end.",
+        "percentunit",
+        share(total(rate(_ended("cancelled|abandoned"))), total(rate(ENDED))),
+        warn=0.2,
+        bad=0.5,
+    ),
+    number(
+        "Broken off",
+        "Share of calls whose answer ended without a terminal: cut off on the way, by nobody's wish.",
+        "percentunit",
+        share(total(rate(_ended("incomplete"))), total(rate(ENDED))),
+        warn=0.01,
+        bad=0.05,
+    ),
+    number(
+        "Duration, p95",
+        "95 % of the calls ended within this time, however they ended.",
+        "s",
+        quantile(0.95, "duration_seconds"),
+    ),
+]
+
+FIRST = [
+    heat(
+        "Time to first token",
+        "All streams, from the request to the first content. Two bands are two kinds of models or prompts.",
+        "s",
+        "time_to_first_token_seconds",
+    ),
+    lines(
+        "Time to first token, p95 by model",
+        "Reasoning and tool calls count as content. Dots are traces.",
+        "s",
+        query(quantile(0.95, "time_to_first_token_seconds", "model"), "{{model}}", exemplar=True),
+        link=links.traces(
+            "Slow starts of this model", OF_THIS_MODEL, "span.gen_ai.response.time_to_first_chunk > 5"
+        ),
+        warn=5,
+    ),
+    lines(
+        "Time to first token, p95 by provider",
+        "The same by provider: all models of one slow at once is the provider, or the way to it.",
+        "s",
+        query(quantile(0.95, "time_to_first_token_seconds", "provider"), "{{provider}}"),
+        warn=5,
+    ),
+]
+
+FLOW = [
+    heat(
+        "Gaps between output chunks",
+        "How long readers wait between two chunks of output. A band that climbs is a model that slows down.",
+        "s",
+        "time_per_output_chunk_seconds",
+    ),
+    lines(
+        "Gaps between output chunks, p95 by model",
+        "95 % of the gaps were shorter.",
+        "s",
+        query(quantile(0.95, "time_per_output_chunk_seconds", "model"), "{{model}}"),
+        link=links.traces("Traces of this model", OF_THIS_MODEL),
+    ),
+    lines(
+        "Output speed, tokens per second",
+        "Median and slowest tenth of the streams, by model.",
+        "short",
+        query(f"1 / {quantile(0.5, 'time_per_output_token_seconds', 'model')}", "{{model}} p50"),
+        query(f"1 / {quantile(0.9, 'time_per_output_token_seconds', 'model')}", "{{model}} p10"),
+        link=links.traces("Traces of this model", OF_THIS_MODEL),
+    ),
+    lines(
+        "Stalled now by model",
+        "Open streams that have written nothing for longer than the stall threshold.",
+        "short",
+        query(total(of("stalled"), "model"), "{{model}}"),
+        stacked=True,
+        link=links.traces("Traces of this model", OF_THIS_MODEL),
+    ),
+    lines(
+        "Stalls by model",
+        "Gaps a second that were longer than the stall threshold, of streams that have ended since.",
+        "ops",
+        query(total(rate(of("stalls_total")), "model"), "{{model}}"),
+        stacked=True,
+        link=links.traces("Traces of this model", OF_THIS_MODEL),
+    ),
+    lines(
+        "Streams in flight by model",
+        "LLM calls that have begun and not ended. A line that only climbs is a leak.",
+        "short",
+        query(total(of("in_flight"), "model"), "{{model}}"),
+        stacked=True,
+    ),
+]
+
+ENDS = [
+    lines(
+        "Ends by outcome",
+        "Calls a second. cancelled: the caller hung up; abandoned: nobody read on; incomplete: the answer"
+        " broke off.",
+        "ops",
+        query(total(rate(ENDED), "outcome"), "{{outcome}}"),
+        stacked=True,
+        link=links.traces("Traces of this outcome", f'span.otel_stream.outcome = "{links.label("outcome")}"'),
+    ),
+    lines(
+        "Hung up by model",
+        "Share of calls whose caller went away before the end. What was produced until then was billed.",
+        "percentunit",
+        query(
+            share(total(rate(_ended("cancelled|abandoned")), "model"), total(rate(ENDED), "model")),
+            "{{model}}",
+        ),
+        link=links.traces("Hung up on this model", OF_THIS_MODEL, 'span.otel_stream.outcome = "cancelled"'),
+        warn=0.2,
+    ),
+    lines(
+        "Duration by outcome, p95",
+        "From the request to the end. Cancelled ones that last as long as completed ones are callers that"
+        " give up at a limit.",
+        "s",
+        query(quantile(0.95, "duration_seconds", "outcome"), "{{outcome}}"),
+    ),
+    ranking(
+        "Errors",
+        "Failed calls over the time range.",
+        ("provider", "model", "error_type"),
+        Column(
+            "Calls", "short", f"{total(gained(of('errors_total')), 'provider', 'model', 'error_type')} > 0"
+        ),
+        width=16,
+        link=links.traces(
+            "Failed calls of this model",
+            f'span.gen_ai.request.model = "{links.column("Model")}"',
+            "status = error",
+        ),
+    ),
+    lines(
+        "Calls by where they were seen",
+        "upstream: at the gateway's HTTP client. downstream: only where the gateway answers, as with a cache"
+        " hit. foreign: in another library's span. manual: told by your own code.",
+        "ops",
+        query(total(rate(ENDED), "source"), "{{source}}"),
+        stacked=True,
+    ),
+]
+
+PIPELINE = [
+    lines(
+        "Live events",
+        "Events a second sent to subscribers. None are sent while nobody listens, but for starts and ends.",
+        "ops",
+        query(total(rate(of("events_published_total", process=True)), "instance"), "{{instance}}"),
+    ),
+    lines(
+        "Events waiting by subscriber",
+        "At the capacity (OTEL_STREAM_CAPACITY, 1000) a subscriber begins to lose the oldest.",
+        "short",
+        query(total(of("subscriber_queue_events", process=True), "subscriber"), "{{subscriber}}"),
+        query(total(of("subscribers", process=True)), "subscribers"),
+    ),
+    lines(
+        "Events dropped by subscriber",
+        "Events a slow reader of the live feed never saw. Spans and counters do not depend on it.",
+        "ops",
+        query(total(rate(of("events_dropped_total", process=True)), "subscriber"), "{{subscriber}}"),
+    ),
+    lines(
+        "Errors of our own by stage",
+        "Bugs of otel_stream and input it passed over. The application's streams are unaffected; the log has"
+        " the tracebacks.",
+        "ops",
+        query(total(rate(of("instrumentation_errors_total", process=True)), "stage"), "{{stage}}"),
+    ),
+    lines(
+        "Label values without room",
+        "Names beyond the bound on models, agents, tenants … a second, which are counted under _other.",
+        "ops",
+        query(total(rate(of("label_overflow_total", process=True)), "label"), "{{label}}"),
+    ),
+    ranking(
+        "Versions",
+        "What each process runs, and the prices it knows.",
+        ("instance", "version", "updated"),
+        Column("Processes", "short", total(of("build_info", process=True), "instance", "version")),
+        Column(
+            "Price tables",
+            "short",
+            total(of("price_table_info", process=True), "instance", "version", "updated"),
+        ),
+    ),
+]
+
+
+def streams() -> Any:
+    """Return the board."""
+    return board(
+        "otel-stream-streams",
+        "LLM streams: streaming health",
+        "How streaming LLM calls flow and end, and the health of otel_stream itself.",
+        {
+            "Now": NOW,
+            "First token": FIRST,
+            "Flow": FLOW,
+            "Ends": ENDS,
+            "Pipeline": PIPELINE,
+        },
+    )
