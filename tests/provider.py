@@ -90,14 +90,8 @@ class Provider:
     """Answers every path with `answer`, or with what `routes` has for it. A context manager."""
 
     def __init__(self):
-        self.answer = Answer()
-        self.routes = {}
-        self.requests = []
-        self.holding = threading.Event()
-        """Set once the provider waits for `release`."""
-        self.gone = threading.Event()
-        """Set once the provider noticed that its client has closed the connection."""
         self.released = threading.Event()
+        self.forget()
         provider = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -130,6 +124,16 @@ class Provider:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    def forget(self):
+        """Begin anew: for the next test, while what is left of the last one is let go."""
+        self.released.set()
+        self.released = threading.Event()
+        self.holding = threading.Event()
+        """Set once the provider waits for `release`."""
+        self.answer = Answer()
+        self.routes = {}
+        self.requests = []
 
     @property
     def port(self):

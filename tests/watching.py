@@ -6,6 +6,7 @@ import contextlib
 import gc
 import threading
 
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -81,7 +82,7 @@ class Watched:
 @contextlib.contextmanager
 def watching(**settings):
     """Instrument the process for the block."""
-    provider, exporter = TracerProvider(), InMemorySpanExporter()
+    provider, exporter = TracerProvider(resource=Resource.get_empty()), InMemorySpanExporter()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     options = {"prometheus": False, "tracer_provider": provider} | settings
     instrumentor = StreamInstrumentor()

@@ -10,10 +10,16 @@ from provider import Provider  # noqa: E402
 from watching import watching  # noqa: E402
 
 
-@pytest.fixture
-def provider():
+@pytest.fixture(scope="session")
+def one_provider():
     with Provider() as provider:
         yield provider
+
+
+@pytest.fixture
+def provider(one_provider):
+    yield one_provider
+    one_provider.forget()
 
 
 @pytest.fixture
