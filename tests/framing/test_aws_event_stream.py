@@ -6,30 +6,12 @@ from zlib import crc32
 
 import corpus
 import pytest
+from aws_messages import error, event, exception, header, message, text_header
 from framed import bodies_of, cut, cut_at, frames, offsets, raws
 from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_stream.framing.aws_event_stream import EventStreamDecoder, EventStreamMessage, is_event_stream
-
-
-def header(name, kind, value):
-    return bytes([len(name)]) + name.encode() + bytes([kind]) + value
-
-
-def text_header(name, value):
-    return header(name, 7, struct.pack(">H", len(value)) + value.encode())
-
-
-def message(payload=b"", *headers):
-    block = b"".join(headers)
-    prelude = struct.pack(">II", 16 + len(block) + len(payload), len(block))
-    whole = prelude + struct.pack(">I", crc32(prelude)) + block + payload
-    return whole + struct.pack(">I", crc32(whole))
-
-
-def event(name, payload):
-    return message(payload, text_header(":event-type", name), text_header(":message-type", "event"))
 
 
 def test_an_event_has_its_type_and_payload():
@@ -42,11 +24,7 @@ def test_an_event_has_its_type_and_payload():
 
 
 def test_an_exception_has_its_type_and_payload():
-    body = message(
-        b'{"message": "slow down"}',
-        text_header(":exception-type", "throttlingException"),
-        text_header(":message-type", "exception"),
-    )
+    body = exception("throttlingException", {"message": "slow down"})
 
     assert frames(EventStreamDecoder(), [body]) == [
         EventStreamMessage("throttlingException", b'{"message": "slow down"}', "exception")
@@ -54,12 +32,7 @@ def test_an_exception_has_its_type_and_payload():
 
 
 def test_an_error_has_its_code_and_its_message_as_payload():
-    body = message(
-        b"",
-        text_header(":error-code", "InternalFailure"),
-        text_header(":error-message", 'it "broke"'),
-        text_header(":message-type", "error"),
-    )
+    body = error("InternalFailure", 'it "broke"')
 
     assert frames(EventStreamDecoder(), [body]) == [
         EventStreamMessage("InternalFailure", b'{"message":"it \\"broke\\""}', "error")
