@@ -79,6 +79,7 @@ FORMATS: tuple[type[Format], ...] = (
 )
 """In the order they are asked; the first that recognises a request has it."""
 
+# Services that hand other vendors' frames through know no format themselves; they get them here.
 BedrockInvoke.dialects = {
     "completion": AnthropicComplete,
     "type": AnthropicMessages,
@@ -91,7 +92,6 @@ BedrockInvoke.dialects = {
     **dict.fromkeys(("text", "choices.text"), BedrockText),
 }
 Watsonx.chat = OpenAIChat
-# Services that hand other vendors' frames through get those vendors' formats here, and know none themselves.
 
 
 _BY_ENDING: dict[str, tuple[type[Format], ...]] = {
