@@ -30,7 +30,7 @@ def test_an_adversarial_case_gives_its_expected_result_in_every_chunking(case):
     assert found == [[]] * len(cuts)
 
 
-@pytest.mark.parametrize("api", ["openai.chat", "anthropic.messages"])
+@pytest.mark.parametrize("api", sorted({case.api for case in corpus.streams()}))
 def test_byte_by_byte_a_recording_gives_its_expected_result(api):
     cases = corpus.streams(api)
 
