@@ -121,12 +121,14 @@ class ServedCall:
         return not (call.upstream_failed and b'"error"' in chunk)
 
     def _new_tap(self) -> Tap:
+        settings = self._ours.settings
         tap = Tap(
             self._request(),
             self._open_stream,
             lazy=True,
+            capture=settings.capture_content != "NO_CONTENT" and not self.context.private,
             began=self._began,
-            max_frame_bytes=self._ours.settings.max_frame_bytes,
+            max_frame_bytes=settings.max_frame_bytes,
         )
         tap.send()
         tap.responded(*self._head)

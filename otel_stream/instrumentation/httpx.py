@@ -78,7 +78,7 @@ def _tap_for(request: Any) -> Tap | None:
 @guarded("httpx.response")
 def _watch(tap: Tap, request: Any, response: Any, stream_class: Callable[[Any, Any], Any]) -> None:
     """Watch the body from here on, or read it now where the transport brought it along whole."""
-    if response.has_redirect_location and tap.recorder is not None:
+    if tap.recorder is not None and response.has_redirect_location:
         request.extensions[_HELD] = _Held(tap)
         return
     headers = {
