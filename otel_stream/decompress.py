@@ -11,11 +11,13 @@ from typing import Any, TypeAlias
 
 MAX_RATIO = 2000  # deflate cannot exceed 1032:1; only bombs of other codings come near
 FREE_BYTES = 64 << 20  # output that is never questioned, whatever the ratio
+SLICE_BYTES = 1 << 10  # decoded at once: of deflate at most 1 MiB, of zstd at most 32 MiB come out of it
+BROTLI_BYTES = 1 << 20  # taken from the brotli engine at once, which makes gigabytes of one slice
 
 Decompress: TypeAlias = Callable[[bytes], bytes]
 
 
-class Undecodable(ValueError):
+class Undecodable(ValueError):  # noqa: N818 - what a body is, and an error to nobody but us
     """The body cannot be read: the coding is unknown, its library is missing, or the bytes are broken."""
 
 
@@ -34,16 +36,24 @@ class _Chain:
 
     def __init__(self, steps: list[Decompress]) -> None:
         self._steps = steps
-        self._read = self._made = 0
+        self._read = 0
+        self._made = [0] * len(steps)
 
     def __call__(self, chunk: bytes) -> bytes:
         self._read += len(chunk)
-        for step in self._steps:
-            chunk = step(chunk)
-        self._made += len(chunk)
-        if self._made > FREE_BYTES and self._made > MAX_RATIO * self._read:
-            raise Undecodable("the body decodes to more than 2000 times its size")
+        for number, step in enumerate(self._steps):
+            if len(chunk) <= SLICE_BYTES:
+                chunk = self._checked(number, step(chunk))
+            else:
+                slices = range(0, len(chunk), SLICE_BYTES)
+                chunk = b"".join([self._checked(number, step(chunk[at : at + SLICE_BYTES])) for at in slices])
         return chunk
+
+    def _checked(self, number: int, made: bytes) -> bytes:
+        self._made[number] += len(made)
+        if self._made[number] > FREE_BYTES and self._made[number] > MAX_RATIO * self._read:
+            raise Undecodable("the body decodes to more than 2000 times its size")
+        return made
 
 
 def _step(name: str) -> Decompress:
@@ -101,7 +111,22 @@ def _brotli() -> Decompress:
         except ImportError:
             raise Undecodable("br needs brotli: pip install 'otel-stream[compression]'") from None
     engine: Any = brotli.Decompressor()
-    return _converting(engine.process, brotli.error)
+    limited = hasattr(engine, "can_accept_more_data")  # since brotli 1.2
+    return _converting(_in_pieces(engine) if limited else engine.process, brotli.error)
+
+
+def _in_pieces(engine: Any) -> Decompress:
+    """Return a function that takes the output piece by piece and stops at a bomb."""
+
+    def step(chunk: bytes) -> bytes:
+        made = [engine.process(chunk, output_buffer_limit=BROTLI_BYTES)]
+        while not engine.can_accept_more_data():
+            if len(made) * BROTLI_BYTES > FREE_BYTES:
+                raise Undecodable("one read decodes to more than 64 MiB")
+            made.append(engine.process(b"", output_buffer_limit=BROTLI_BYTES))
+        return b"".join(made)
+
+    return step
 
 
 def _zstd() -> Decompress:
