@@ -27,6 +27,7 @@ from otel_stream.wire.openai_responses import OpenAIResponses
 from otel_stream.wire.openai_transcriptions import OpenAITranscriptions
 from otel_stream.wire.replicate import ReplicateStream
 from otel_stream.wire.watsonx import Watsonx
+from otel_stream.wire.writer_completions import WriterCompletions
 
 
 class Format(Protocol):
@@ -72,6 +73,7 @@ FORMATS: tuple[type[Format], ...] = (
     Ollama,
     Watsonx,
     ReplicateStream,
+    WriterCompletions,
     OpenAICompletions,
     OpenAIAssistants,
     OpenAITranscriptions,

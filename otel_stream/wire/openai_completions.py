@@ -1,7 +1,7 @@
 """OpenAI completions: a prompt goes on, without roles. Old at OpenAI, alive at vLLM and its like.
 
 https://platform.openai.com/docs/api-reference/completions
-Ends with `data: [DONE]`; `finish_reason` is a soft terminal. Writer sends `{"value": …}` and just ends.
+Ends with `data: [DONE]`; `finish_reason` is a soft terminal.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ class _Chunk(msgspec.Struct, gc=False):
     choices: list[_Choice] | None = None
     usage: ChatUsage | None = None
     error: msgspec.Raw = msgspec.Raw()
-    value: str | None = None
 
 
 class OpenAICompletions:
@@ -93,8 +92,6 @@ class OpenAICompletions:
                 meaning.delta(choice.text, "output", choice.index)
             if choice.finish_reason:
                 meaning.finish(choice.finish_reason, choice.index)
-        if chunk.value:
-            meaning.delta(chunk.value)
         if (usage := chat_usage(chunk.usage)) is not None:
             meaning.usage(usage)
         if chunk.error and (failure := failure_of(chunk.error)) is not None:

@@ -26,12 +26,6 @@ def test_text_goes_to_its_choice():
     assert found.facts.operation == "text_completion"
 
 
-def test_writer_sends_bare_values_and_no_end():
-    found = streamed("https://api.writer.com/v1/completions", {"value": "a"}, {"value": "b"}, request=ASKED)
-
-    assert (found.text, found.outcome, found.facts.provider) == ("ab", "incomplete", "writer")
-
-
 def test_usage_and_errors_come_as_in_the_chat_dialect():
     usage = {"prompt_tokens": 3, "completion_tokens": 2}
 

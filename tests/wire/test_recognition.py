@@ -24,15 +24,23 @@ CALLS = {
     "azure.ai_inference": ("openai_chat", "azure.ai.inference", "chat"),
     "azure.openai": ("openai_chat", "azure.ai.openai", "chat"),
     "azure.responses": ("openai_responses", "azure.ai.openai", "chat"),
+    "bedrock.converse": ("bedrock_converse", "aws.bedrock", "chat"),
+    "bedrock.invoke_agent": ("bedrock_agent", "aws.bedrock", "invoke_agent"),
     "bedrock_mantle.responses": ("openai_responses", "aws.bedrock", "chat"),
+    "cohere.chat": ("cohere_chat", "cohere", "chat"),
+    "cohere.chat_v1": ("cohere_chat_v1", "cohere", "chat"),
     "deepseek.chat": ("openai_chat", "deepseek", "chat"),
     "deepseek.responses": ("openai_responses", "deepseek", "chat"),
+    "gemini.generate_content": ("gemini_generate", "gcp.gemini", "generate_content"),
+    "gemini.interactions": ("gemini_interactions", "gcp.gemini", "generate_content"),
     "gpustack.chat": ("openai_chat", "openai", "chat"),
     "groq.chat": ("openai_chat", "groq", "chat"),
     "huggingface.chat": ("openai_chat", "huggingface", "chat"),
     "litellm.chat": ("openai_chat", "openai", "chat"),
     "lmstudio.responses": ("openai_responses", "openai", "chat"),
     "mistral.chat": ("openai_chat", "mistral_ai", "chat"),
+    "ollama.chat": ("ollama", "ollama", "chat"),
+    "ollama.generate": ("ollama", "ollama", "text_completion"),
     "ollama.openai_chat": ("openai_chat", "ollama", "chat"),
     "openai.assistants": ("openai_assistants", "openai", "invoke_agent"),
     "openai.audio_transcriptions": ("openai_transcriptions", "openai", "generate_content"),
@@ -44,10 +52,12 @@ CALLS = {
     "perplexity.chat": ("openai_chat", "perplexity", "chat"),
     "snowflake.chat": ("openai_chat", "snowflake", "chat"),
     "together.chat": ("openai_chat", "together", "chat"),
+    "vertex.generate_content": ("gemini_generate", "gcp.vertex_ai", "generate_content"),
     "vllm.chat": ("openai_chat", "openai", "chat"),
     "vllm.completions": ("openai_completions", "openai", "text_completion"),
+    "watsonx.text_generation": ("watsonx", "ibm.watsonx.ai", "text_completion"),
     "writer.chat": ("openai_chat", "writer", "chat"),
-    "writer.completions": ("openai_completions", "writer", "text_completion"),
+    "writer.completions": ("writer_completions", "writer", "text_completion"),
     "xai.chat": ("openai_chat", "x_ai", "chat"),
     "xai.responses": ("openai_responses", "x_ai", "chat"),
 }
@@ -63,6 +73,13 @@ def test_a_request_tells_format_provider_and_operation(api):
     found = [wire.recognise(asked(case)) for case in corpus.streams(api) if case.request["method"] == "POST"]
 
     assert {(format.name, facts.provider, facts.operation) for format, facts in found} == {CALLS[api]}
+
+
+def test_every_recorded_api_is_in_the_table():
+    judged_by_the_model = {"bedrock.invoke"}
+    asked_with_get = {"replicate.stream", "openai.responses"}
+
+    assert {*CALLS, *judged_by_the_model, *asked_with_get} == {case.api for case in corpus.streams()}
 
 
 @pytest.mark.parametrize("case", corpus.http_errors(), ids=str)
