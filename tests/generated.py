@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import support
+
 from otel_stream import config, events, wire
 
 ROOT = Path(__file__).parents[1]
@@ -46,6 +48,8 @@ FILES: dict[str, Callable[[], str]] = {"docs/events.schema.json": schema}
 TABLES: dict[tuple[str, str], Callable[[], str]] = {
     ("docs/configuration.md", "settings"): settings,
     ("README.md", "formats"): formats,
+    ("docs/formats.md", "formats"): support.formats,
+    ("docs/formats.md", "apis"): support.apis,
 }
 """(page, name) → what stands between `<!-- begin name -->` and `<!-- end name -->`."""
 
