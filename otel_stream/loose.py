@@ -6,6 +6,7 @@ of a wrong type fall back to their default. So a vendor's surprise costs one fie
 
 from __future__ import annotations
 
+import builtins
 import json
 import types
 import typing
@@ -76,11 +77,9 @@ _MISFIT: Any = object()
 
 
 def _bend(value: Any, wanted: Any) -> Any:
-    struct, listed = _struct_in(wanted)
-    if struct is not None and listed and isinstance(value, list):
-        return [bend(item, struct) for item in value if isinstance(item, dict)]
-    if struct is not None and not listed and isinstance(value, dict):
-        return bend(value, struct)
+    for option in _options(wanted):
+        if (bent := _bend_structs(value, option)) is not _MISFIT:
+            return bent
     if isinstance(value, float) and value.is_integer() and wanted is not msgspec.Raw:
         value = int(value)  # 7.0 tokens are 7
     try:
@@ -91,20 +90,30 @@ def _bend(value: Any, wanted: Any) -> Any:
         return _MISFIT
 
 
+def _bend_structs(value: Any, option: Any) -> Any:
+    """Bend an object into a Struct, or each of a list or dict of them; what is no object is left out."""
+    arguments = typing.get_args(option)
+    match typing.get_origin(option), value:
+        case None, dict() if _is_struct(option):
+            return bend(value, option)
+        case builtins.list, list() if _is_struct(arguments[0]):
+            return [bend(item, arguments[0]) for item in value if isinstance(item, dict)]
+        case builtins.dict, dict() if _is_struct(arguments[1]):
+            return {name: bend(item, arguments[1]) for name, item in value.items() if isinstance(item, dict)}
+    return _MISFIT
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
 @lru_cache(maxsize=256)
 def _fields(kind: type[msgspec.Struct]) -> list[tuple[str, str, Any]]:
     return [(f.name, f.encode_name, f.type) for f in msgspec.structs.fields(kind)]
 
 
 @lru_cache(maxsize=256)
-def _struct_in(wanted: Any) -> tuple[type[msgspec.Struct] | None, bool]:
-    """Return (the Struct inside `X | None` or `list[X] | None`, whether it is listed)."""
-    options = (
-        typing.get_args(wanted) if typing.get_origin(wanted) in (typing.Union, types.UnionType) else (wanted,)
-    )
-    for option in options:
-        listed = typing.get_origin(option) is list
-        inner = typing.get_args(option)[0] if listed else option
-        if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
-            return inner, listed
-    return None, False
+def _options(wanted: Any) -> tuple[Any, ...]:
+    """Return the members of a union, or the one type there is."""
+    is_union = typing.get_origin(wanted) in (typing.Union, types.UnionType)
+    return typing.get_args(wanted) if is_union else (wanted,)
