@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e lint format bench fuzz coverage docs clean
+.PHONY: help demo test e2e lint format bench fuzz coverage collector docs clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ fuzz: $(VENV)/.ready-test ## look for bytes that break a framing, a format or th
 
 coverage: $(VENV)/.ready-test ## the fast tests with branch coverage
 	@$(BIN)/pytest -q --cov --cov-report=term-missing:skip-covered $(ARGS)
+
+collector: ## build an OpenTelemetry Collector with Go, check and run our configuration of it
+	@dashboards/collector/run
 
 docs: $(VENV)/.ready-test ## write the parts of docs/ that are made from the code
 	@$(BIN)/python tests/generated.py
