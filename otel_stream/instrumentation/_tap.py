@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from fnmatch import fnmatchcase
+from functools import cached_property
 
 from opentelemetry import propagate, trace
 from opentelemetry.instrumentation.utils import is_http_instrumentation_enabled
@@ -18,25 +19,36 @@ from otel_stream.tap import Tap
 
 
 @guarded("tap.begin")
-def begin(
-    method: str, url: str, headers: Mapping[str, str], body: bytes | None, outgoing: MutableMapping[str, str]
-) -> Tap | None:
+def begin(request: Request, outgoing: MutableMapping[str, str]) -> Tap | None:
     """Return the tap for a request that is about to go out, or None when it is none of our business.
 
-    `headers` answers to lower-case names; the trace context is put into `outgoing`, the request's own
-    headers, where its host may have it.
+    The trace context is put into `outgoing`, headers of the request, where its host may have it.
     """
     ours = runtime.current()
     if ours is None or is_riding() or not is_http_instrumentation_enabled():
         return None
-    request = Request(method, url, headers, body)
     tap = ours.tap(request)
     if tap is None:
         return None
     REAPER.ready()
     if tap.recorder is not None and is_listed(request.host, ours.settings.propagate_hosts):
-        inject(tap, outgoing)
+        inject(tap, request, outgoing)
     return tap
+
+
+class LateRequest(Request):
+    """A request whose body is made only when somebody asks for it: most requests are none of ours."""
+
+    def __init__(
+        self, method: str, url: str, headers: Mapping[str, str], make_body: Callable[[], bytes | None]
+    ) -> None:
+        super().__init__(method, url, headers)
+        del self.body  # so that the property below answers
+        self._make_body = make_body
+
+    @cached_property
+    def body(self) -> bytes | None:  # type: ignore[override]
+        return self._make_body()
 
 
 def is_listed(host: str, patterns: Iterable[str]) -> bool:
@@ -44,9 +56,9 @@ def is_listed(host: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(host, pattern.lower()) for pattern in patterns)
 
 
-def inject(tap: Tap, outgoing: MutableMapping[str, str]) -> None:
+def inject(tap: Tap, request: Request, outgoing: MutableMapping[str, str]) -> None:
     """Send the stream's own span along as parent, unless somebody has sent a trace context already."""
-    if tap.recorder is None or "traceparent" in outgoing:
+    if tap.recorder is None or "traceparent" in request.headers:
         return
     of_stream = tap.recorder.trace
     if of_stream.trace_id is None or of_stream.span_id is None:

@@ -16,6 +16,7 @@ from typing import Any
 from otel_stream._guard import guarded
 from otel_stream.instrumentation._hooks import Hook
 from otel_stream.instrumentation._tap import begin
+from otel_stream.meaning import Request
 from otel_stream.outcome import ending_of
 from otel_stream.reaper import REAPER
 from otel_stream.riding import Riding
@@ -72,7 +73,7 @@ def _tap_for(request: Any) -> Tap | None:
     if held is not None and (tap := held.take()) is not None:
         return tap
     body = getattr(request, "_content", None)  # only what is there; reading would consume a stream
-    return begin(request.method, str(request.url), request.headers, body, request.headers)
+    return begin(Request(request.method, str(request.url), request.headers, body), request.headers)
 
 
 @guarded("httpx.response")
