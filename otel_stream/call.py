@@ -179,6 +179,9 @@ class CallContext:
     def end(self) -> None:
         """The call is over; only the first call counts. Streams may outlive it."""
         self._ended = True
+        if self.outer is None:
+            for stream in tuple(self._streams.values()):
+                stream.call_over = True
 
 
 def _refined(who: Who, own: Who) -> Who:

@@ -34,6 +34,7 @@ from otel_stream.transcript import Transcript
 from otel_stream.watch import Watch
 
 _METHODS = frozenset({"POST", "GET"})
+QUIET_SECONDS = 1.0  # a stream that is settled and silent for so long has ended, though nobody closes it
 
 
 class Runtime:
@@ -179,12 +180,16 @@ class Runtime:
 
     @guarded("watch")
     def _look_over(self) -> None:
-        """About once a second: count the stalled, end those that fell silent."""
+        """About once a second: count the stalled, end those that fell silent.
+
+        LiteLLM drops the streams of some providers unclosed; they would wait for the garbage collector.
+        """
         streams = self.processor.streams()
         if self.metrics is not None:
             self.metrics.watch(streams)
         for stream in streams:
-            if stream.idle_s > self.settings.idle_seconds:
+            limit = QUIET_SECONDS if stream.is_settled else self.settings.idle_seconds
+            if stream.idle_s > limit:
                 stream.end("abandoned")
 
     def restart(self) -> None:

@@ -46,7 +46,7 @@ class Stream:
     __slots__ = (
         "__weakref__", "_finish_reasons", "_gaps", "_last_window", "_origin", "_policy",
         "_window_characters", "_window_end", "_window_start", "attributes", "billed",
-        "cache_hit", "characters", "chunks", "clock", "ended_at", "facts", "failure", "first_at",
+        "cache_hit", "call_over", "characters", "chunks", "clock", "ended_at", "facts", "failure", "first_at",
         "hard", "hung_up", "last_chunk_at", "now", "price", "provider_request_id", "reported",
         "request_id", "response_id", "response_model", "soft", "source", "stalls", "started_at", "status",
         "trace", "transcript", "usage_source", "who", "windows", "with_text",
@@ -93,6 +93,8 @@ class Stream:
         """The hard terminal was seen: the answer is complete."""
         self.hung_up = False
         """The gateway's caller went away."""
+        self.call_over = False
+        """The call this stream was made for has got its whole answer."""
         self.cache_hit = False
         self.billed = True
         """False keeps the stream out of the token and cost counters: its upstream calls are counted."""
@@ -121,6 +123,14 @@ class Stream:
     def is_complete(self) -> bool:
         """A terminal was seen and no error: whatever ends the transport now, the answer is whole."""
         return (self.hard or self.soft) and not self.failed
+
+    @property
+    def is_settled(self) -> bool:
+        """Nothing can come any more that changes the outcome or the usage.
+
+        After a finish reason usage may still come, unless the gateway has no use for it any more.
+        """
+        return self.hard or self.failure is not None or (self.soft and self.call_over)
 
     @property
     def failed(self) -> bool:

@@ -20,6 +20,7 @@ from otel_stream.facts import facts
 from otel_stream.framing import DEFAULT_MAX_FRAME_BYTES, Framing
 from otel_stream.framing.undeclared import BY_CONTENT_TYPE, Undeclared
 from otel_stream.meaning import CallFacts, Failure, Frame, Meaning, Request, error_document, read_failure
+from otel_stream.opening import Opening
 from otel_stream.outcome import HTTP_ERROR
 from otel_stream.recorder import Ending, Recorder
 
@@ -234,7 +235,16 @@ class Tap:
         self._parser.feed(frame)
 
     def _meaning(self) -> Meaning:
-        return self.recorder if self.recorder is not None else _Opening(self)  # type: ignore[return-value] # by __getattr__
+        if self.recorder is not None:
+            return self.recorder
+        return Opening(self._opened, lazy=self._lazy)  # type: ignore[return-value] # by __getattr__
+
+    def _opened(self) -> Recorder:
+        if self.recorder is None:
+            assert self.facts is not None  # noqa: S101 - known as soon as there is a format
+            self._open_stream(self.facts).status = self.status
+        assert self.recorder is not None  # noqa: S101 - opened above
+        return self.recorder
 
     # -- documents -----------------------------------------------------------------------------------------
 
@@ -281,25 +291,6 @@ class Tap:
             self._meaning().error(failure)
         else:
             format(self._meaning()).whole(body)
-
-
-class _Opening:
-    """A `Meaning` that opens the stream when something is first meant, and then steps aside."""
-
-    def __init__(self, tap: Tap) -> None:
-        self._tap = tap
-
-    def skip(self, kind: str) -> None:
-        """What is not understood opens nothing."""
-
-    def __getattr__(self, name: str) -> object:
-        tap = self._tap
-        recorder = tap.recorder
-        if recorder is None:
-            assert tap.facts is not None  # noqa: S101 - known as soon as there is a format
-            recorder = tap._open_stream(tap.facts)  # noqa: SLF001 - the other half of the tap
-            recorder.status = tap.status
-        return getattr(recorder, name)
 
 
 def _short_way(recorder: Recorder, framing: Framing, parser: wire.Format) -> Reader:

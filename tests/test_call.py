@@ -204,6 +204,17 @@ def test_streams_open_at_a_hang_up_and_later_ones_are_told():
     assert [before.hung_up, done.hung_up, after.hung_up] == [True, False, True]
 
 
+def test_streams_still_open_when_the_call_is_over_are_told():
+    outer, one = CallContext(), stream()
+    inner = CallContext(outer=outer)
+    inner.opened(one)
+    inner.end()
+    refined = one.call_over
+    outer.end()
+
+    assert (refined, one.call_over) == (False, True)
+
+
 # -- current, and not
 
 

@@ -16,7 +16,7 @@ from otel_stream.call import CallContext, entered
 from otel_stream.config import Settings
 from otel_stream.events import Completed, Error, Started
 from otel_stream.identity import Who
-from otel_stream.meaning import CallFacts, Request
+from otel_stream.meaning import CallFacts, Failure, Request
 from otel_stream.runtime import Runtime
 
 FACTS = CallFacts("openai", "chat", "gpt-4o", "openai_chat")
@@ -193,6 +193,44 @@ def test_a_stream_that_fell_silent_is_ended_as_abandoned(make):
     process.runtime._look_over()
 
     assert process.events[-1].outcome == "abandoned"
+
+
+@pytest.mark.parametrize(
+    ("seen", "outcomes"),
+    [
+        (lambda stream: stream.done(), ["completed"]),
+        (lambda stream: stream.error(Failure("overloaded_error", None, "Overloaded")), ["error"]),
+        (lambda stream: stream.finish("stop"), []),
+        (lambda stream: None, []),
+    ],
+    ids=["end signal", "error", "finish reason", "nothing"],
+)
+def test_a_settled_stream_that_nobody_closes_ends_soon(make, seen, outcomes):
+    """LiteLLM lets go of the streams of some providers without closing them."""
+    process = make()
+    stream = process.runtime.open_stream(FACTS)
+    seen(stream)
+    stream.now -= 2.0
+
+    process.runtime._look_over()
+
+    assert [event.outcome for event in process.events[1:]] == outcomes
+
+
+def test_usage_may_come_late_but_not_after_the_call_is_over(make):
+    process = make()
+    call = CallContext({})
+    with entered(call):
+        stream = process.runtime.open_stream(FACTS)
+    stream.finish("stop")
+    stream.now -= 2.0
+
+    process.runtime._look_over()
+    before = len(process.events)
+    call.end()
+    process.runtime._look_over()
+
+    assert (before, [event.outcome for event in process.events[1:]]) == (1, ["completed"])
 
 
 def test_without_prometheus_nothing_is_served_and_events_still_flow(make):

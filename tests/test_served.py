@@ -6,7 +6,7 @@ import asyncio
 import json
 
 import pytest
-from provider import CHAT, COMPLETION, EVENT_STREAM, TEXT
+from provider import CHAT, COMPLETION, EVENT_STREAM, TEXT, sse
 from watching import watching
 
 from otel_stream import call, served
@@ -74,6 +74,28 @@ def test_an_upstream_stream_that_opens_late_still_tells_it(watched):
     asked.sending(CHAT[1])
 
     assert ([event.source for event in watched.started], asked.watching) == (["upstream"], False)
+
+
+def test_a_head_the_gateway_made_up_before_it_asked_anybody_opens_no_stream(watched):
+    """LiteLLM sends `message_start` with a usage of zero, then asks Gemini."""
+    asked = request(watched, url="http://gateway/v1/messages")
+    start = {"type": "message_start", "message": {"id": "msg_1", "usage": {"input_tokens": 0}}}
+    asked.responding(200, EVENT_STREAM)
+    asked.sending(sse(start)[0])
+    upstream(watched, asked)
+    asked.sending(sse({"type": "content_block_start", "index": 0, "content_block": {"type": "text"}})[0])
+
+    assert ([event.source for event in watched.started], asked.watching) == (["upstream"], False)
+
+
+def test_a_head_is_told_with_the_first_content(watched):
+    asked = request(watched, url="http://gateway/v1/messages")
+    start = {"type": "message_start", "message": {"id": "msg_1", "usage": {"input_tokens": 3}}}
+    text = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi"}}
+    answer(asked, sse(start, text, {"type": "message_stop"}))
+    (completed,) = watched.ended
+
+    assert (completed.response_id, completed.input_tokens, watched.text) == ("msg_1", 3, "Hi")
 
 
 def test_a_stream_that_is_told_here_goes_on_to_be(watched):
