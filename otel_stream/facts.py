@@ -6,7 +6,7 @@ Formats call `facts` with what only they know; the rest is the same for every AP
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -59,19 +59,21 @@ _PROVIDERS = {
 }
 """Host suffixes and `gen_ai.provider.name`; well-known values where the conventions have one."""
 
+_Int = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]  # what an attribute can hold; seeds exceed it
+
 _ATTRIBUTES: tuple[tuple[str, str, Any], ...] = (
     ("temperature", "gen_ai.request.temperature", float),
     ("top_p", "gen_ai.request.top_p", float),
-    ("top_k", "gen_ai.request.top_k", int),
+    ("top_k", "gen_ai.request.top_k", _Int),
     ("p", "gen_ai.request.top_p", float),  # Cohere
-    ("k", "gen_ai.request.top_k", int),
-    ("max_tokens", "gen_ai.request.max_tokens", int),
-    ("max_completion_tokens", "gen_ai.request.max_tokens", int),
-    ("max_output_tokens", "gen_ai.request.max_tokens", int),
-    ("max_gen_len", "gen_ai.request.max_tokens", int),  # Llama at Bedrock
+    ("k", "gen_ai.request.top_k", _Int),
+    ("max_tokens", "gen_ai.request.max_tokens", _Int),
+    ("max_completion_tokens", "gen_ai.request.max_tokens", _Int),
+    ("max_output_tokens", "gen_ai.request.max_tokens", _Int),
+    ("max_gen_len", "gen_ai.request.max_tokens", _Int),  # Llama at Bedrock
     ("frequency_penalty", "gen_ai.request.frequency_penalty", float),
     ("presence_penalty", "gen_ai.request.presence_penalty", float),
-    ("seed", "gen_ai.request.seed", int),
+    ("seed", "gen_ai.request.seed", _Int),
     ("stop_sequences", "gen_ai.request.stop_sequences", list[str]),
     ("reasoning_effort", "gen_ai.request.reasoning.level", str),
     ("previous_response_id", "gen_ai.request.previous_response.id", str),
@@ -153,7 +155,7 @@ def _attributes(request: Request) -> dict[str, Any]:
     }
     if "stop" in fields:
         _set(found, "gen_ai.request.stop_sequences", _stop(request))
-    if "n" in fields and (count := request.get("n", int)) not in (None, 1):
+    if "n" in fields and (count := request.get("n", _Int)) not in (None, 1):
         found["gen_ai.request.choice.count"] = count
     if "response_format" in fields or "text" in fields:
         _set(found, "gen_ai.output.type", _output_type(request))

@@ -6,24 +6,29 @@ Several formats share these shapes, and formats never import each other.
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
+from typing import Annotated
 
 import msgspec
 
 from otel_stream.meaning import Usage
 
 MAX_USD = 1_000_000  # what one call may cost; more is no amount but an attack or a slip
+MAX_TOKENS = 2**53  # exact as a float, and far beyond any model; larger or negative counts are not taken
 USD_PER_TICK = Decimal("1e-10")  # https://docs.x.ai/docs/api-reference: `cost_in_usd_ticks`
+
+Tokens = Annotated[int, msgspec.Meta(ge=0, le=MAX_TOKENS)]
+"""A count of tokens on the wire."""
 
 
 class _Details(msgspec.Struct, gc=False):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    cache_creation_tokens: int | None = None
+    cached_tokens: Tokens | None = None
+    cache_write_tokens: Tokens | None = None
+    cache_creation_tokens: Tokens | None = None
     """LiteLLM's name for it."""
-    cache_creation_input_tokens: int | None = None
+    cache_creation_input_tokens: Tokens | None = None
     """Alibaba's."""
-    audio_tokens: int | None = None
-    reasoning_tokens: int | None = None
+    audio_tokens: Tokens | None = None
+    reasoning_tokens: Tokens | None = None
 
 
 class _CostDetails(msgspec.Struct, gc=False):
@@ -42,23 +47,23 @@ class _Charged(msgspec.Struct, gc=False):
 class ChatUsage(_Charged, gc=False):
     """`usage` of a chat completion, with the members compatible services add."""
 
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
+    prompt_tokens: Tokens | None = None
+    completion_tokens: Tokens | None = None
+    total_tokens: Tokens | None = None
     prompt_tokens_details: _Details | None = None
     prompt_token_details: _Details | None = None
     """So spelt by OpenAI Assistants and Writer."""
     completion_tokens_details: _Details | None = None
-    cached_tokens: int | None = None
-    prompt_cache_hit_tokens: int | None = None
-    reasoning_tokens: int | None = None
+    cached_tokens: Tokens | None = None
+    prompt_cache_hit_tokens: Tokens | None = None
+    reasoning_tokens: Tokens | None = None
 
 
 class ResponsesUsage(_Charged, gc=False):
     """`usage` of OpenAI's newer APIs: Responses and transcriptions."""
 
-    input_tokens: int | None = None
-    output_tokens: int | None = None
+    input_tokens: Tokens | None = None
+    output_tokens: Tokens | None = None
     input_tokens_details: _Details | None = None
     input_token_details: _Details | None = None
     """So spelt by OpenAI transcriptions."""

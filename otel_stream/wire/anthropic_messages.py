@@ -14,19 +14,20 @@ import msgspec
 from otel_stream.facts import facts
 from otel_stream.loose import LooseDecoder
 from otel_stream.meaning import CallFacts, Failure, Frame, Meaning, Request, Usage, failure_of
+from otel_stream.usage import Tokens
 
 MAX_TOOLS = 1024  # tool calls of one answer that are told apart
 
 
 class _OutputDetails(msgspec.Struct, gc=False):
-    thinking_tokens: int | None = None
+    thinking_tokens: Tokens | None = None
 
 
 class _Usage(msgspec.Struct, gc=False):
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
+    input_tokens: Tokens | None = None
+    output_tokens: Tokens | None = None
+    cache_read_input_tokens: Tokens | None = None
+    cache_creation_input_tokens: Tokens | None = None
     output_tokens_details: _OutputDetails | None = None
 
 
