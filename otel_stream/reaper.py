@@ -22,6 +22,16 @@ class Endable(Protocol):
     def end(self, ending: Ending) -> None: ...
 
 
+class Cancelled:
+    """What is dropped after its reader was cancelled, and not simply forgotten."""
+
+    def __init__(self, stream: Endable) -> None:
+        self._stream = stream
+
+    def end(self, _: Ending) -> None:
+        self._stream.end("cancelled")
+
+
 class Reaper:
     """One per process. Its thread starts with the first stream, and again in a forked child."""
 

@@ -17,7 +17,7 @@ from otel_stream.framing import Payload
 from otel_stream.framing.undeclared import Undeclared
 from otel_stream.meaning import Usage
 from otel_stream.outcome import Ending, ending_of
-from otel_stream.reaper import REAPER
+from otel_stream.reaper import REAPER, Cancelled
 from otel_stream.recorder import Recorder
 
 Extracted: TypeAlias = "str | Usage | Iterable[str | Usage | None] | None"
@@ -41,11 +41,13 @@ class Meter:
         self._recorder = recorder
         self._reading = reading
         self._open = True
+        self._interrupted = False
 
     @guarded_step("gateway.feed")
     def feed(self, item: Any) -> None:
         """The host got this item."""
         if self._open:
+            self._interrupted = False
             self._recorder.tick()
             self._reading.feed(item)
 
@@ -64,9 +66,13 @@ class Meter:
         self._end("closed")
 
     @guarded("gateway.failed")
-    def failed(self, error: BaseException) -> None:
-        """Reading raised."""
-        self._end(ending_of(error), error)
+    def failed(self, error: BaseException, *, final: bool = True) -> None:
+        """Reading raised. A cancelled read that is not `final` may be tried again, as under `wait_for`."""
+        ending = ending_of(error)
+        if ending == "cancelled" and not final:
+            self._interrupted = True
+        else:
+            self._end(ending, error)
 
     def _end(self, ending: Ending, error: BaseException | None = None) -> None:
         self._open = False
@@ -74,7 +80,7 @@ class Meter:
 
     def __del__(self) -> None:
         if self._open:
-            REAPER.drop(self._recorder)
+            REAPER.drop(Cancelled(self._recorder) if self._interrupted else self._recorder)
 
 
 class Texts:

@@ -6,7 +6,7 @@ of the original. https://wrapt.readthedocs.io/en/latest/wrappers.html
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -119,7 +119,8 @@ async def _async_step(meter: Meter, step: Callable[..., Awaitable[Any]], *args: 
         meter.finished()
         raise
     except BaseException as error:
-        meter.failed(error)
+        # A cancelled generator is through; other iterators may go on, as SDKs' streams do.
+        meter.failed(error, final=isinstance(getattr(step, "__self__", None), AsyncGenerator))
         raise
     meter.feed(item)
     return item

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import types
 
@@ -196,6 +197,44 @@ async def test_a_cancelled_read_is_cancelled(watched):
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+    assert watched.outcomes == ["cancelled"]
+
+
+class Slow:
+    """An iterator that outlives a cancelled read, as those of SDKs do."""
+
+    def __init__(self):
+        self.ready = asyncio.Event()
+        self._items = ["Hello"]
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        await self.ready.wait()
+        if not self._items:
+            raise StopAsyncIteration
+        return self._items.pop()
+
+
+async def test_a_read_given_up_for_a_moment_ends_nothing(watched):
+    slow = Slow()
+    stream = trace_stream(slow, **CALL)
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(anext(stream), 0.01)
+    slow.ready.set()
+    got = [item async for item in stream]
+
+    assert (got, watched.outcomes) == (["Hello"], ["completed"])
+
+
+async def test_a_stream_dropped_after_a_cancelled_read_was_cancelled(watched):
+    stream = trace_stream(Slow(), **CALL)
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(anext(stream), 0.01)
+    del stream
+    watched.settle()
 
     assert watched.outcomes == ["cancelled"]
 
