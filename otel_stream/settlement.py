@@ -12,6 +12,7 @@ from otel_stream.meaning import Usage
 from otel_stream.outcome import error_type_of, message_of
 from otel_stream.stream import Stream
 
+MAX_TOKENS = 2**53  # far beyond any model; a larger count breaks whoever takes it for 64 bits
 CHARACTERS_PER_TOKEN = 4  # the providers' own rule of thumb for English; estimates are marked as such
 
 
@@ -21,12 +22,22 @@ def settle_usage(stream: Stream, outcome: Outcome, wanted: str) -> tuple[Usage |
     What the provider reported stands. After a bad end, which was billed all the same, what it did not
     report is estimated from the characters seen. `wanted` is the setting `estimate_usage`.
     """
-    reported = stream.reported
+    reported = stream.reported and _possible(stream.reported)
     finished = outcome == "completed"
     final = reported is not None and reported.output_tokens is not None and (finished or stream.soft)
     if final or not stream.chunks or wanted == "never" or (finished and wanted != "always"):
         return reported, "none" if reported is None else "provider"
     return _estimate(stream, reported or Usage()), "estimated"
+
+
+def _possible(usage: Usage) -> Usage:
+    """Return the usage without counts that no call can have."""
+    wrong = [
+        name
+        for name in usage.__struct_fields__
+        if name.endswith("tokens") and not 0 <= (getattr(usage, name) or 0) <= MAX_TOKENS
+    ]
+    return msgspec.structs.replace(usage, **dict.fromkeys(wrong)) if wrong else usage
 
 
 def _estimate(stream: Stream, usage: Usage) -> Usage:

@@ -60,3 +60,9 @@ def test_estimates_can_be_turned_off():
 @pytest.mark.parametrize("characters", [1, 3, 4])
 def test_an_estimate_is_rounded_up(characters):
     assert ended(characters=characters)[1] == 1
+
+
+@pytest.mark.parametrize("impossible", [-1, 2**63, 10**400])
+def test_a_count_that_no_call_can_have_is_not_taken(impossible):
+    assert ended(terminal=True, usage=Usage(impossible, 9)) == (None, 9, "provider")
+    assert ended(usage=Usage(7, impossible)) == (7, 10, "estimated")
