@@ -57,12 +57,8 @@ class EventStreamDecoder:
 
     def feed(self, chunk: bytes) -> list[EventStreamMessage]:
         """Return the messages completed by `chunk`, which may end anywhere."""
-        if self._skip:
-            skipped = min(self._skip, len(chunk))
-            self._skip -= skipped
-            chunk = chunk[skipped:]
-        if self._broken or not chunk:
-            return []
+        if self._skip or self._broken:
+            chunk = self._without_skipped(chunk)
         if self._held:
             self._held += chunk
             if len(self._held) < self._needed:
@@ -75,27 +71,39 @@ class EventStreamDecoder:
         """Return nothing: a message that the body left open cannot be checked."""
         return []
 
+    def _without_skipped(self, chunk: bytes) -> bytes:
+        if self._broken:
+            return b""
+        skipped = min(self._skip, len(chunk))
+        self._skip -= skipped
+        return chunk[skipped:]
+
     def _messages(self, data: bytes) -> list[EventStreamMessage]:
+        """Take the whole messages; the checksum of a whole one covers the one of its lengths."""
         found: list[EventStreamMessage] = []
         start, size = 0, len(data)
-        self._needed = PRELUDE_BYTES
         while size - start >= PRELUDE_BYTES:
-            total, headers, checksum = _prelude(data, start)
-            if crc32(data[start : start + 8]) != checksum or total < PRELUDE_BYTES + headers + _TRAILER_BYTES:
-                return self._give_up(found)
+            total, headers, _ = _prelude(data, start)
             end = start + total
-            if total > self._max_bytes:
+            if total < PRELUDE_BYTES + headers + _TRAILER_BYTES:
+                return self._give_up(found)
+            if end > size or total > self._max_bytes:
+                if not is_event_stream(data[start : start + PRELUDE_BYTES]):
+                    return self._give_up(found)
+                if total <= self._max_bytes:
+                    self._needed = total
+                    break
                 self.dropped += 1
                 self._skip = max(0, end - size)
-            elif end > size:
-                self._needed = total
-                break
-            elif crc32(data[start + 8 : end - 4], checksum) == _u32(data, end - 4)[0]:
+            elif crc32(data[start : end - _TRAILER_BYTES]) == _u32(data, end - _TRAILER_BYTES)[0]:
                 found.append(self._message(data, start + PRELUDE_BYTES, headers, end - _TRAILER_BYTES))
             else:
                 return self._give_up(found)
             start = end
-        self._held += data[start:]
+        else:
+            self._needed = PRELUDE_BYTES
+        if start < size:
+            self._held += data[start:]
         return found
 
     def _give_up(self, found: list[EventStreamMessage]) -> list[EventStreamMessage]:

@@ -23,7 +23,8 @@ _STRING = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
 _NEXT_BRACKET = re.compile(rb'[^"{}\[\]]*(?:' + _STRING + rb'[^"{}\[\]]*)*[{}\[\]]', re.DOTALL)
 _WHOLE_STRINGS = re.compile(rb'[^"]*(?:' + _STRING + rb'[^"]*)*', re.DOTALL)
 _REST_OF_STRING = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_BETWEEN = re.compile(rb"[\s,]*")
+_BETWEEN = b" \t\r\n,"  # what stands between elements, and how much of it on the short way
+_MAX_BETWEEN = 16
 _ARRAY = re.compile(rb"(?:\xef\xbb\xbf)?\s*\[")
 
 _one_value = msgspec.json.Decoder(msgspec.Raw).decode
@@ -174,8 +175,9 @@ class JSONArrayDecoder:
 
 
 def _after_comma(chunk: bytes, start: int) -> int:
-    match = _BETWEEN.match(chunk, start)
-    return match.end() if match else start
+    """Return where an object begins behind nothing but white space and commas; else `start`."""
+    begin = chunk.find(b"{", start, start + _MAX_BETWEEN)
+    return begin if begin >= 0 and not chunk[start:begin].strip(_BETWEEN) else start
 
 
 def _is_json(text: bytes) -> bool:

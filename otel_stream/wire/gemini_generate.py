@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from otel_stream.events import Channel
 from otel_stream.facts import facts, settings
 from otel_stream.loose import NOT_JSON, LooseDecoder, json_value
 from otel_stream.meaning import CallFacts, Frame, Meaning, Request, Usage, failure_of
@@ -104,6 +105,7 @@ class GeminiGenerate:
     def __init__(self, meaning: Meaning) -> None:
         self._meaning = meaning
         self._calls = 0
+        self._finished = False
         self._partial: PartialArguments | None = None  # of the call whose arguments are coming in
         self._decode: Callable[[bytes], _Chunk] = _HEAD.strict
 
@@ -154,27 +156,35 @@ class GeminiGenerate:
             self._chunk(chunk)
 
     def _chunk(self, chunk: _Chunk) -> None:
+        """Written out in one piece up to the common case, one piece of text: this runs once per token."""
         if isinstance(chunk, _Head):
             self._head(chunk)
         for candidate in chunk.candidates or ():
-            self._candidate(candidate)
+            if candidate.content is not None:
+                for part in candidate.content.parts or ():
+                    if part.text:
+                        channel: Channel = "reasoning" if part.thought else "output"
+                        self._meaning.delta(part.text, channel, candidate.index)
+                    if part.function_call is not None:
+                        self._call(part.function_call, candidate.index)
+            if candidate.finish_reason:
+                self._finish(candidate.finish_reason, candidate.index)
         if chunk.usage_metadata is not None:
             self._account(chunk.usage_metadata)
+        if chunk.candidates is None or chunk.error:
+            self._other(chunk)
+
+    def _finish(self, reason: str, index: int) -> None:
+        self._finished = True
+        self._end_call(index)
+        self._meaning.finish(reason, index)
+
+    def _other(self, chunk: _Chunk) -> None:
+        """A chunk without candidates: an error, why a prompt was refused, counts, or nothing of ours."""
         if chunk.error and (failure := failure_of(chunk.error)) is not None:
             self._meaning.error(failure)
-        elif chunk.candidates is None and chunk.usage_metadata is None and not chunk.prompt_feedback:
+        elif chunk.usage_metadata is None and chunk.candidates is None and not chunk.prompt_feedback:
             self._meaning.skip("chunk")
-
-    def _candidate(self, candidate: _Candidate) -> None:
-        content = candidate.content
-        for part in (content.parts or ()) if content is not None else ():
-            if part.text:
-                self._meaning.delta(part.text, "reasoning" if part.thought else "output", candidate.index)
-            if part.function_call is not None:
-                self._call(part.function_call, candidate.index)
-        if candidate.finish_reason:
-            self._end_call(candidate.index)
-            self._meaning.finish(candidate.finish_reason, candidate.index)
 
     def _head(self, chunk: _Head) -> None:
         """Once id and model are known, chunks are read without them."""
@@ -204,7 +214,10 @@ class GeminiGenerate:
             self._partial = None
 
     def _account(self, usage: _Usage) -> None:
-        """The last counts win, whole; some chunks tell nothing but the kind of traffic."""
+        """The last counts win, whole; some chunks tell nothing but the kind of traffic.
+
+        How they divide among modalities is read where an answer ends alone: it takes as long as all the rest.
+        """
         given, made, thoughts = (
             usage.prompt_token_count,
             usage.candidates_token_count,
@@ -219,8 +232,8 @@ class GeminiGenerate:
                 usage.cached_content_token_count,
                 None,
                 thoughts,
-                _audio(usage.prompt_tokens_details),
-                _audio(usage.candidates_tokens_details),
+                _audio(usage.prompt_tokens_details) if self._finished else None,
+                _audio(usage.candidates_tokens_details) if self._finished else None,
             )
         )
 

@@ -202,7 +202,11 @@ def test_audio_tokens_are_told_apart():
     details = [{"modality": "TEXT", "tokenCount": 1}, {"modality": "AUDIO", "tokenCount": 4}]
     metadata = {"promptTokenCount": 5, "promptTokensDetails": details, "candidatesTokensDetails": "AUDIO"}
 
-    (usage,) = meant(GeminiGenerate, {"usageMetadata": metadata}).told("usage")
+    first, usage = meant(
+        GeminiGenerate, {"usageMetadata": metadata}, chunk(finish="STOP", usageMetadata=metadata)
+    ).told("usage")
+
+    assert first.input_audio_tokens is None
 
     assert (usage.input_audio_tokens, usage.output_audio_tokens) == (4, None)
 
