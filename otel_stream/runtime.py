@@ -74,6 +74,7 @@ class Runtime:
         self._closers: list[Callable[[], object]] = []
         self._tail(self.settings.tail)
         self.metrics = self._counters(registry) if self.settings.prometheus else None
+        self.live_server = self._live(registry) if self.settings.live != "off" else None
         self._watch = Watch(self._look_over)
         if self.metrics is not None and self.metrics.waits:
             self._watch.wake()
@@ -162,6 +163,21 @@ class Runtime:
             from otel_stream.live import tail_writer  # noqa: PLC0415 - only where it is wanted
 
             self._closers.append(tail_writer.start(self.broadcaster, target, text=self.settings.live_text))
+
+    def _live(self, registry: Any) -> Any:
+        from otel_stream.live.server import serve  # noqa: PLC0415 - only where it is wanted
+
+        metrics = None
+        if self.metrics is not None:
+            from prometheus_client import REGISTRY  # noqa: PLC0415 - loaded by now
+
+            from otel_stream.live.scrape import metrics_of  # noqa: PLC0415
+
+            metrics = metrics_of(registry or REGISTRY)
+        server = serve(self.processor, self.settings, metrics=metrics)
+        if server is not None:
+            self._closers.append(server.close)
+        return server
 
     def _counters(self, registry: Any) -> Any:
         from otel_stream.metrics.process import ProcessMetrics  # noqa: PLC0415 - 0.1 s, where it is wanted

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from otel_stream.events import Completed, Ended, Error, Started, StreamEvent, TextDelta
+from otel_stream.events import Completed, Ended, Error, Started, StreamEvent, TextDelta, encode
 from otel_stream.processor.state import StreamState
 
 
@@ -34,6 +34,16 @@ class Finished(msgspec.Struct, frozen=True, omit_defaults=True):
     started: Started | None = None
 
 
+class Clients(msgspec.Struct):
+    """Who watches, and what became of others. In `/snapshot` only."""
+
+    watching: int = 0
+    refused: int = 0
+    """Turned away: too many, of another user, or without the token."""
+    dropped: int = 0
+    """Let go because they did not read."""
+
+
 class Snapshot(msgspec.Struct, frozen=True, tag_field="type", tag="snapshot", omit_defaults=True):
     """What there is now. The first frame of a feed; again after a gap, and at intervals if asked for.
 
@@ -48,6 +58,7 @@ class Snapshot(msgspec.Struct, frozen=True, tag_field="type", tag="snapshot", om
     """Streams that ended since the feed's last snapshot, or lately in its first."""
     resumed: bool = False
     """True after `Last-Event-ID`: nothing is told here, the events go on where they had stopped."""
+    clients: Clients | None = None
 
 
 class Lagged(msgspec.Struct, frozen=True, tag_field="type", tag="lagged", omit_defaults=True):
@@ -77,3 +88,21 @@ def decode_frame(data: bytes | str) -> Frame:
 def encode_control(frame: Snapshot | Lagged) -> bytes:
     """Return the frame as a line of JSON without its end."""
     return _encoder.encode(frame)
+
+
+def encode_withheld(event: StreamEvent) -> bytes:
+    """Return the event as a line of JSON; of a delta only its length."""
+    if isinstance(event, TextDelta) and event.text:
+        length = len(event.text) if event.length is None else event.length
+        event = TextDelta(
+            event.request_id,
+            "",
+            event.channel,
+            event.index,
+            length,
+            event.time_unix_nano,
+            event.sequence,
+            event.trace_id,
+            event.span_id,
+        )
+    return encode(event)
