@@ -44,7 +44,14 @@ class AnthropicComplete:
             return None
         if not {"prompt", "max_tokens_to_sample"} <= request.fields.keys():
             return None
-        return _facts(cls, request)
+        limit = request.get("max_tokens_to_sample", int)
+        return facts(
+            request,
+            format=cls.name,
+            provider=cls.provider,
+            operation="text_completion",
+            attributes={} if limit is None else {"gen_ai.request.max_tokens": limit},
+        )
 
     @classmethod
     def sniff(cls, frame: Frame) -> bool:
@@ -81,11 +88,3 @@ class AnthropicComplete:
             meaning.delta(event.completion)
         if event.stop_reason:
             meaning.finish(event.stop_reason)
-
-
-def _facts(format: type[AnthropicComplete], request: Request) -> CallFacts:
-    found = facts(request, format=format.name, provider=format.provider, operation="text_completion")
-    limit = request.get("max_tokens_to_sample", int)
-    if limit is not None:
-        found.attributes["gen_ai.request.max_tokens"] = limit
-    return found

@@ -151,6 +151,7 @@ def test_vertex_has_model_and_streaming_in_the_path():
     assert (found.facts.model, found.facts.provider) == ("claude-x@20250101", "gcp.vertex_ai")
     assert (found.facts.streaming, found.outcome) == (True, "completed")
     assert replay(url=f"{place}/acme/models/x:rawPredict", request_json={"a": 1}).recognised is False
+    assert replay(url=f"{place}/anthropic/models/x:rawPredict", method="PUT").recognised is False
 
 
 @pytest.mark.parametrize(
@@ -160,9 +161,10 @@ def test_vertex_has_model_and_streaming_in_the_path():
         ("http://gateway/anthropic/v1/messages", {"Anthropic-Version": "2023-06-01"}, {}, True),
         ("http://gateway/v1/messages", {}, ASKED, True),
         ("https://chat.example.com/api/messages", {}, {"text": "hello"}, False),
+        ("https://chat.example.com/rooms/7:messages", {}, ASKED, False),
         ("https://api.anthropic.com/v1/messages/count_tokens", {}, ASKED, False),
     ],
 )
 def test_messages_are_told_from_other_peoples_messages(url, headers, asked, recognised):
     assert replay(url=url, request_headers=headers, request_json=asked).recognised is recognised
-    assert replay(url=url, request_headers=headers, method="GET").recognised is False
+    assert replay(url=url, request_headers=headers, request_json=asked, method="GET").recognised is False

@@ -97,7 +97,7 @@ def test_the_state_of_a_run_may_come_as_a_document():
     found = document(URL, run("completed", usage=USAGE)[1], request={**ASKED, "stream": True})
 
     assert (found.outcome, found.usage.output_tokens) == ("completed", 4)
-    assert document(URL, [1], request={**ASKED, "stream": True}).outcome == "incomplete"
+    assert document(URL, b"1", request={**ASKED, "stream": True}).outcome == "incomplete"
 
 
 def test_a_run_that_is_polled_is_left_alone():

@@ -43,6 +43,7 @@ def test_content_in_parts_is_text_and_thinking():
     parts = [
         {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}], "closed": True},
         {"type": "thinking", "thinking": "m"},
+        {"type": "thinking", "thinking": [{"type": "text", "text": ""}]},
         {"type": "reference", "reference_ids": [1]},
         {"type": "text", "text": "Hi"},
     ]

@@ -246,6 +246,17 @@ def test_a_stored_response_is_fetched_as_a_stream():
     assert (found.text, found.facts.operation, found.facts.streaming) == ("a", "fetch_response", True)
 
 
+def test_other_things_done_to_responses_are_no_calls():
+    assert replay(url=f"{URL}/compact", request_json={"model": "m", "input": []}).recognised is False
+    assert replay(url=f"{URL}/resp_1/cancel", request_json={}).recognised is False
+
+
+def test_a_call_announced_twice_is_one():
+    found = streamed(URL, CREATED, added(0, FUNCTION), added(0, FUNCTION), ended())
+
+    assert found.tool_calls == [{"id": "call-1", "name": "f", "arguments": ""}]
+
+
 def test_polling_a_stored_response_is_no_call():
     found = replay(url=f"{URL}/resp_1", method="GET", response_headers={"content-type": "application/json"})
 
