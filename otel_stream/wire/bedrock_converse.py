@@ -14,7 +14,7 @@ import msgspec
 
 from otel_stream.bedrock import BedrockUsage, bedrock_usage, failure_in, model_of
 from otel_stream.facts import facts, settings
-from otel_stream.loose import NOT_JSON, LooseDecoder, bend, json_value, parse
+from otel_stream.loose import LooseDecoder, json_value
 from otel_stream.meaning import CallFacts, Frame, Meaning, Request
 
 _SETTINGS = {
@@ -66,6 +66,17 @@ class _Event(msgspec.Struct, rename="camel", gc=False):
     usage: BedrockUsage | None = None
 
 
+class _Wrapped(msgspec.Struct, rename="camel", gc=False):
+    """Nova's events: a member named like the event type, and what the service adds."""
+
+    content_block_delta: _Event | None = None
+    content_block_start: _Event | None = None
+    content_block_stop: _Event | None = None
+    message_start: _Event | None = None
+    message_stop: _Event | None = None
+    metadata: _Event | None = None
+
+
 class _Block(msgspec.Struct, rename="camel", gc=False):
     text: str | None = None
     reasoning_content: _Reasoning | None = None
@@ -87,7 +98,7 @@ class _Answer(msgspec.Struct, rename="camel", gc=False):
 
 
 _EVENT = LooseDecoder(_Event)
-_WRAPPED = msgspec.json.Decoder(dict[str, _Event])
+_WRAPPED = LooseDecoder(_Wrapped)
 _ANSWER = LooseDecoder(_Answer)
 
 
@@ -145,19 +156,26 @@ class BedrockConverse:
         self._meaning.done()
 
     def _other(self, frame: Frame) -> None:
-        """An exception, an event that Nova wrapped, or one that nobody knows."""
-        if (failure := failure_in(frame)) is not None:
+        """An event that Nova wrapped, an exception, or an event that nobody knows."""
+        wrapped = None if frame.event else _WRAPPED.decode(frame.raw)
+        if wrapped is not None and wrapped.content_block_delta is not None:
+            self._block_delta(wrapped.content_block_delta)
+        elif wrapped is not None:
+            self._unwrap(wrapped)
+        elif (failure := failure_in(frame)) is not None:
             self._meaning.error(failure)
-            return
-        known = [
-            (handler, event)
-            for name, event in (_wrapped(frame.raw) if not frame.event else {}).items()
-            if (handler := self._handlers.get(name)) is not None
-        ]
-        for handler, event in known:
-            handler(self, event)
-        if not known:
+        else:
             self._meaning.skip(frame.event or "frame")
+
+    def _unwrap(self, wrapped: _Wrapped) -> None:
+        if wrapped.content_block_start is not None:
+            self._block_start(wrapped.content_block_start)
+        elif wrapped.message_stop is not None:
+            self._message_stop(wrapped.message_stop)
+        elif wrapped.metadata is not None:
+            self._metadata(wrapped.metadata)
+        elif wrapped.message_start is None and wrapped.content_block_stop is None:
+            self._meaning.skip("event")
 
     def _block_delta(self, event: _Event) -> None:
         delta = event.delta or _Delta()
@@ -204,13 +222,3 @@ class BedrockConverse:
         "contentBlockStop": _nothing,
         "initial-response": _nothing,
     }
-
-
-def _wrapped(raw: bytes) -> dict[str, _Event]:
-    """Return Nova's events by their names; the service adds members of its own that are none."""
-    try:
-        return _WRAPPED.decode(raw)
-    except NOT_JSON:
-        value = parse(raw)
-    members = value.items() if isinstance(value, dict) else ()
-    return {name: bend(member, _Event) for name, member in members if isinstance(member, dict)}
