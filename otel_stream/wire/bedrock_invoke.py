@@ -98,17 +98,17 @@ class BedrockInvoke:
         return chunk is not None and cls._dialect_of(chunk.data) is not None
 
     def feed(self, frame: Frame) -> None:
-        chunk = _CHUNK.decode(frame.raw) if frame.event == "chunk" else None
-        if chunk is None:
+        if frame.event != "chunk" or (chunk := _CHUNK.decode(frame.raw)) is None:
             self._other(frame)
             return
-        dialect = self._dialect or self._choose(chunk.data)
+        raw = chunk.data
+        dialect = self._dialect or self._choose(raw)
         if dialect is None:
             self._meaning.skip("chunk")
         else:
-            dialect.feed(Payload(chunk.data))
-        if _METRICS in chunk.data:
-            self._end(chunk.data)
+            dialect.feed(Payload(raw))
+        if _METRICS in raw:
+            self._end(raw)
 
     def whole(self, body: bytes) -> None:
         """Read a non-streaming answer."""

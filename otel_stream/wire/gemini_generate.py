@@ -14,8 +14,9 @@ import msgspec
 
 from otel_stream.events import Channel
 from otel_stream.facts import facts, settings
+from otel_stream.gemini import GeminiUsage, gemini_usage, with_audio
 from otel_stream.loose import NOT_JSON, LooseDecoder, json_value
-from otel_stream.meaning import CallFacts, Frame, Meaning, Request, Usage, failure_of
+from otel_stream.meaning import CallFacts, Frame, Meaning, Request, failure_of
 from otel_stream.partial_args import PartialArg, PartialArguments
 
 _SETTINGS = {
@@ -50,25 +51,9 @@ class _Candidate(msgspec.Struct, rename="camel", gc=False):
     index: int = 0
 
 
-class _Modality(msgspec.Struct, rename="camel", gc=False):
-    modality: str = ""
-    token_count: int = 0
-
-
-class _Usage(msgspec.Struct, rename="camel", gc=False):
-    prompt_token_count: int | None = None
-    candidates_token_count: int | None = None
-    total_token_count: int | None = None
-    thoughts_token_count: int | None = None
-    tool_use_prompt_token_count: int | None = None
-    cached_content_token_count: int | None = None
-    prompt_tokens_details: msgspec.Raw = msgspec.Raw()
-    candidates_tokens_details: msgspec.Raw = msgspec.Raw()
-
-
 class _Chunk(msgspec.Struct, rename="camel", gc=False):
     candidates: list[_Candidate] | None = None
-    usage_metadata: _Usage | None = None
+    usage_metadata: GeminiUsage | None = None
     prompt_feedback: msgspec.Raw = msgspec.Raw()
     error: msgspec.Raw = msgspec.Raw()
 
@@ -92,7 +77,6 @@ class _Config(msgspec.Struct, rename="camel", gc=False):
 
 _HEAD = LooseDecoder(_Head)
 _CHUNK = LooseDecoder(_Chunk)
-_MODALITIES = msgspec.json.Decoder(list[_Modality])
 
 
 class GeminiGenerate:
@@ -105,6 +89,7 @@ class GeminiGenerate:
     def __init__(self, meaning: Meaning) -> None:
         self._meaning = meaning
         self._calls = 0
+        self._named = False  # id and model are known
         self._finished = False
         self._partial: PartialArguments | None = None  # of the call whose arguments are coming in
         self._decode: Callable[[bytes], _Chunk] = _HEAD.strict
@@ -137,7 +122,7 @@ class GeminiGenerate:
         except NOT_JSON:
             self._misfit(frame.raw)
         else:
-            self._chunk(chunk)
+            self._chunk(chunk, frame.raw)
 
     def whole(self, body: bytes) -> None:
         """Read a non-streaming answer: one chunk with all there is."""
@@ -145,7 +130,7 @@ class GeminiGenerate:
         if answer is None:
             self._meaning.skip("body")
             return
-        self._chunk(answer)
+        self._chunk(answer, body)
         self._meaning.done()
 
     def _misfit(self, raw: bytes) -> None:
@@ -153,11 +138,11 @@ class GeminiGenerate:
         if chunk is None:
             self._meaning.skip("frame")
         else:
-            self._chunk(chunk)
+            self._chunk(chunk, raw)
 
-    def _chunk(self, chunk: _Chunk) -> None:
+    def _chunk(self, chunk: _Chunk, raw: bytes) -> None:
         """Written out in one piece up to the common case, one piece of text: this runs once per token."""
-        if isinstance(chunk, _Head):
+        if not self._named and isinstance(chunk, _Head):
             self._head(chunk)
         for candidate in chunk.candidates or ():
             if candidate.content is not None:
@@ -165,12 +150,12 @@ class GeminiGenerate:
                     if part.text:
                         channel: Channel = "reasoning" if part.thought else "output"
                         self._meaning.delta(part.text, channel, candidate.index)
-                    if part.function_call is not None:
+                    elif part.function_call is not None:
                         self._call(part.function_call, candidate.index)
-            if candidate.finish_reason:
+            if candidate.finish_reason is not None:
                 self._finish(candidate.finish_reason, candidate.index)
-        if chunk.usage_metadata is not None:
-            self._account(chunk.usage_metadata)
+        if chunk.usage_metadata is not None and (usage := gemini_usage(chunk.usage_metadata)) is not None:
+            self._meaning.usage(with_audio(usage, raw) if self._finished else usage)
         if chunk.candidates is None or chunk.error:
             self._other(chunk)
 
@@ -192,6 +177,7 @@ class GeminiGenerate:
             self._meaning.head(chunk.response_id, chunk.model_version)
         if chunk.response_id and chunk.model_version:
             self._decode = _CHUNK.strict
+            self._named = True
 
     def _call(self, call: _Call, index: int) -> None:
         """A call begins with its name; its arguments come with it, or after it until it does not continue."""
@@ -212,40 +198,6 @@ class GeminiGenerate:
         if self._partial is not None:
             self._meaning.tool_call(self._calls, arguments=self._partial.value(), index=index)
             self._partial = None
-
-    def _account(self, usage: _Usage) -> None:
-        """The last counts win, whole; some chunks tell nothing but the kind of traffic.
-
-        How they divide among modalities is read where an answer ends alone: it takes as long as all the rest.
-        """
-        given, made, thoughts = (
-            usage.prompt_token_count,
-            usage.candidates_token_count,
-            usage.thoughts_token_count,
-        )
-        if given is None and usage.total_token_count is None:
-            return
-        self._meaning.usage(
-            Usage(
-                given if given is None else given + (usage.tool_use_prompt_token_count or 0),
-                made if thoughts is None else (made or 0) + thoughts,
-                usage.cached_content_token_count,
-                None,
-                thoughts,
-                _audio(usage.prompt_tokens_details) if self._finished else None,
-                _audio(usage.candidates_tokens_details) if self._finished else None,
-            )
-        )
-
-
-def _audio(details: msgspec.Raw) -> int | None:
-    """Return how many of the tokens are audio; None where none are told to be."""
-    if b"AUDIO" not in bytes(details):
-        return None
-    try:
-        return sum(part.token_count for part in _MODALITIES.decode(details) if part.modality == "AUDIO")
-    except NOT_JSON:
-        return None
 
 
 def _attributes(request: Request) -> dict[str, Any]:

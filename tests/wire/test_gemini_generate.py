@@ -84,7 +84,7 @@ def test_the_generation_config_is_read():
 def test_thoughts_are_reasoning_and_candidates_are_choices():
     found = streamed(
         URL,
-        chunk({"text": "Hm", "thought": True}, {"text": "Hi", "thought": False}),
+        chunk({"text": "Hm", "thought": True}, {"executableCode": {}}, {"text": "Hi", "thought": False}),
         chunk({"text": "Ho"}, index=1, finish="STOP"),
         chunk(finish="MAX_TOKENS"),
     )
