@@ -7,6 +7,8 @@ https://docs.python.org/3/library/queue.html#queue.SimpleQueue.put
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import threading
 from queue import SimpleQueue
@@ -19,35 +21,34 @@ from otel_stream.outcome import Ending
 class Endable(Protocol):
     """A tap or a recorder: only the first call of `end` counts."""
 
-    def end(self, ending: Ending) -> None: ...
-
-
-class Cancelled:
-    """What is dropped after its reader was cancelled, and not simply forgotten."""
-
-    def __init__(self, stream: Endable) -> None:
-        self._stream = stream
-
-    def end(self, _: Ending) -> None:
-        self._stream.end("cancelled")
+    def end(self, ending: Ending, error: BaseException | None = None) -> None: ...
 
 
 class Reaper:
     """One per process. Its thread starts with the first stream, and again in a forked child."""
 
     def __init__(self) -> None:
-        self._dropped: SimpleQueue[Endable | threading.Event] = SimpleQueue()
+        self._dropped: SimpleQueue[tuple[Endable, Ending] | threading.Event] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._collecting: int | None = None
 
     def ready(self) -> None:
         """Make sure that the thread runs. Called where a stream begins, since a finalizer must start none."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="otel-stream-reaper", daemon=True)
             self._thread.start()
+            gc.callbacks.append(self._on_collection)
 
-    def drop(self, stream: Endable) -> None:
-        """Have `stream` ended as abandoned, soon. For finalizers: takes no lock and never raises."""
-        self._dropped.put(stream)
+    def drop(self, stream: Endable, ending: Ending = "abandoned") -> None:
+        """Have `stream` ended, soon. For finalizers: takes no lock and never raises."""
+        self._dropped.put((stream, ending))
+
+    def end(self, stream: Endable, ending: Ending, error: BaseException | None = None) -> None:
+        """End `stream`: now, or soon where the garbage collector closes somebody's generator."""
+        if self._collecting == threading.get_ident():
+            self.drop(stream, ending)
+        else:
+            stream.end(ending, error)
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Wait until everything dropped so far is ended; False when that took longer than `timeout` s."""
@@ -60,6 +61,11 @@ class Reaper:
         """In a forked child: the parent's thread is not here, what it had still to do is the parent's."""
         self._dropped = SimpleQueue()
         self._thread = None
+        with contextlib.suppress(ValueError):
+            gc.callbacks.remove(self._on_collection)
+
+    def _on_collection(self, phase: str, _: dict[str, int]) -> None:
+        self._collecting = threading.get_ident() if phase == "start" else None
 
     def _run(self) -> None:
         dropped = self._dropped
@@ -69,7 +75,7 @@ class Reaper:
                 item.set()
             else:
                 with _guard.guard("reaper"):
-                    item.end("abandoned")
+                    item[0].end(item[1])
             del item
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 
@@ -16,7 +17,7 @@ class Dropped:
         self.ends = []
         self._raises = raises
 
-    def end(self, ending):
+    def end(self, ending, error=None):
         self.ends.append((ending, threading.current_thread()))
         if self._raises is not None:
             raise self._raises
@@ -41,6 +42,39 @@ def test_one_thread_does_for_all():
     assert len({stream.ends[0][1] for stream in streams}) == 1
 
 
+def test_a_stream_may_be_dropped_with_another_ending():
+    dropped, reaper = Dropped(), Reaper()
+    reaper.drop(dropped, "cancelled")
+    reaper.flush()
+
+    assert dropped.ends[0][0] == "cancelled"
+
+
+def test_what_the_collector_closes_is_ended_elsewhere_and_all_else_at_once():
+    """The collector runs wherever memory is allocated, maybe under a lock that ending needs as well."""
+    by_hand, collected = Dropped(), Dropped()
+
+    def reading(stream):
+        try:
+            yield
+        finally:
+            REAPER.end(stream, "closed")
+
+    REAPER.ready()
+    one, other = reading(by_hand), [reading(collected)]
+    next(one)
+    next(other[0])
+    one.close()
+    other.append(other)
+    del other
+    gc.collect()
+    REAPER.flush()
+    ((_, here),), ((ending, elsewhere),) = by_hand.ends, collected.ends
+
+    assert (ending, here is threading.current_thread()) == ("closed", True)
+    assert elsewhere is not here
+
+
 @pytest.mark.usefixtures("swallow")
 def test_a_bug_in_one_end_costs_the_others_nothing():
     reaper, broken, fine = Reaper(), Dropped(RuntimeError("our bug")), Dropped()
@@ -56,7 +90,7 @@ def test_a_flush_gives_up_after_its_time():
     stuck, reaper = threading.Event(), Reaper()
 
     class Stuck:
-        def end(self, _):
+        def end(self, *_):
             stuck.wait()
 
     reaper.drop(Stuck())

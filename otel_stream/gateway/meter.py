@@ -17,7 +17,7 @@ from otel_stream.framing import Payload
 from otel_stream.framing.undeclared import Undeclared
 from otel_stream.meaning import Usage
 from otel_stream.outcome import Ending, ending_of
-from otel_stream.reaper import REAPER, Cancelled
+from otel_stream.reaper import REAPER
 from otel_stream.recorder import Recorder
 
 Extracted: TypeAlias = "str | Usage | Iterable[str | Usage | None] | None"
@@ -76,11 +76,11 @@ class Meter:
 
     def _end(self, ending: Ending, error: BaseException | None = None) -> None:
         self._open = False
-        self._recorder.end(ending, error)
+        REAPER.end(self._recorder, ending, error)
 
     def __del__(self) -> None:
         if self._open:
-            REAPER.drop(Cancelled(self._recorder) if self._interrupted else self._recorder)
+            REAPER.drop(self._recorder, "cancelled" if self._interrupted else "abandoned")
 
 
 class Texts:

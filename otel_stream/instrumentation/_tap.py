@@ -51,6 +51,22 @@ class LateRequest(Request):
         return self._make_body()
 
 
+class Held:
+    """A stream whose request was redirected: taken up by the next hop, or ended when there is none."""
+
+    def __init__(self, tap: Tap) -> None:
+        self._tap: Tap | None = tap
+
+    def take(self) -> Tap | None:
+        """Return the tap, once."""
+        tap, self._tap = self._tap, None
+        return tap
+
+    def __del__(self) -> None:
+        if self._tap is not None:
+            REAPER.drop(self._tap)
+
+
 def is_listed(host: str, patterns: Iterable[str]) -> bool:
     """Return whether a pattern names the host; `*` stands for any characters, as in `*.internal`."""
     return any(fnmatchcase(host, pattern.lower()) for pattern in patterns)

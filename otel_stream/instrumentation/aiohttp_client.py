@@ -20,7 +20,7 @@ from otel_stream._guard import guarded, guarded_step
 from otel_stream.instrumentation._hooks import Hook
 from otel_stream.instrumentation._tap import LateRequest, begin
 from otel_stream.outcome import HTTP_ERROR, Ending, ending_of
-from otel_stream.reaper import REAPER, Cancelled
+from otel_stream.reaper import REAPER
 from otel_stream.riding import Riding
 from otel_stream.tap import Tap
 
@@ -172,7 +172,7 @@ class WatchedContent(_Base):
 
     def __del__(self) -> None:
         if self._self_open:
-            REAPER.drop(self._self_tap if self._self_ending == "abandoned" else Cancelled(self._self_tap))
+            REAPER.drop(self._self_tap, self._self_ending)
 
     # -- watching
 
@@ -202,7 +202,7 @@ class WatchedContent(_Base):
 
     def _self_end(self, ending: Ending, error: BaseException | None = None) -> None:
         self._self_open = False
-        self._self_tap.end(ending, error)
+        REAPER.end(self._self_tap, ending, error)
 
 
 HOOKS = (Hook("aiohttp_client", "aiohttp", "ClientSession._request", wrap_request),)

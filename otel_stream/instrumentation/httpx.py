@@ -15,9 +15,9 @@ from typing import Any
 
 from otel_stream._guard import guarded
 from otel_stream.instrumentation._hooks import Hook
-from otel_stream.instrumentation._tap import begin
+from otel_stream.instrumentation._tap import Held, begin
 from otel_stream.meaning import Request
-from otel_stream.outcome import ending_of
+from otel_stream.outcome import Ending, ending_of
 from otel_stream.reaper import REAPER
 from otel_stream.riding import Riding
 from otel_stream.tap import Tap
@@ -69,7 +69,7 @@ def wrap_send_async(original: Callable[..., Awaitable[Any]], module: ModuleType)
 
 @guarded("httpx.request")
 def _tap_for(request: Any) -> Tap | None:
-    held: _Held | None = request.extensions.pop(_HELD, None)
+    held: Held | None = request.extensions.pop(_HELD, None)
     if held is not None and (tap := held.take()) is not None:
         return tap
     body = getattr(request, "_content", None)  # only what is there; reading would consume a stream
@@ -80,7 +80,7 @@ def _tap_for(request: Any) -> Tap | None:
 def _watch(tap: Tap, request: Any, response: Any, stream_class: Callable[[Any, Any], Any]) -> None:
     """Watch the body from here on, or read it now where the transport brought it along whole."""
     if tap.recorder is not None and response.has_redirect_location:
-        request.extensions[_HELD] = _Held(tap)
+        request.extensions[_HELD] = Held(tap)
         return
     headers = {
         name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers.raw
@@ -94,21 +94,6 @@ def _watch(tap: Tap, request: Any, response: Any, stream_class: Callable[[Any, A
         tap.end("eof")
     elif not tap.ignored:
         response.stream = stream_class(response.stream, tap)
-
-
-class _Held:
-    """A stream whose request was redirected: taken up by the next hop, or ended when there is none."""
-
-    def __init__(self, tap: Tap) -> None:
-        self._tap: Tap | None = tap
-
-    def take(self) -> Tap | None:
-        tap, self._tap = self._tap, None
-        return tap
-
-    def __del__(self) -> None:
-        if self._tap is not None:
-            REAPER.drop(self._tap)
 
 
 class _Watched:
@@ -126,18 +111,10 @@ class _Watched:
         if self._open:
             REAPER.drop(self._tap)
 
-    def _closed(self) -> None:
+    def _end(self, ending: Ending, error: BaseException | None = None) -> None:
         if self._open:
             self._open = False
-            self._tap.end("closed")
-
-    def _failed(self, error: BaseException) -> None:
-        self._open = False
-        self._tap.end(ending_of(error), error)
-
-    def _finished(self) -> None:
-        self._open = False
-        self._tap.end("eof")
+            REAPER.end(self._tap, ending, error)
 
 
 @functools.cache
@@ -152,12 +129,12 @@ def sync_stream(module: ModuleType) -> type:
                     feed(chunk)
                     yield chunk
             except BaseException as error:
-                self._failed(error)
+                self._end(ending_of(error), error)
                 raise
-            self._finished()
+            self._end("eof")
 
         def close(self) -> None:
-            self._closed()
+            self._end("closed")
             self._stream.close()
 
     return WatchedStream
@@ -176,15 +153,15 @@ def async_stream(module: ModuleType) -> type:
                     feed(chunk)
                     yield chunk
             except BaseException as error:
-                self._failed(error)
+                self._end(ending_of(error), error)
                 raise
             finally:
                 if isinstance(stream, AsyncGenerator):
                     await stream.aclose()
-            self._finished()
+            self._end("eof")
 
         async def aclose(self) -> None:
-            self._closed()
+            self._end("closed")
             await self._stream.aclose()
 
     return WatchedAsyncStream
