@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from functools import cached_property
@@ -19,7 +18,7 @@ from opentelemetry.context import Context
 
 from otel_stream import attribution
 from otel_stream.events import Outcome
-from otel_stream.identity import NOBODY, Who
+from otel_stream.identity import NOBODY, Who, new_id
 from otel_stream.stream import Stream
 
 _current: ContextVar[CallContext | None] = ContextVar("otel_stream_call", default=None)
@@ -93,7 +92,7 @@ class CallContext:
             return own
         if self.outer is not None:
             return self.outer.call_id
-        return f"call_{uuid.uuid4().hex[:16]}" if self._identified else None
+        return new_id("call") if self._identified else None
 
     @cached_property
     def private(self) -> bool:

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import random
 from typing import NamedTuple
 
 import msgspec
+
+_random = random.Random()  # noqa: S311 - names, no secrets; ours alone, so that a host that seeds `random` changes nothing
+os.register_at_fork(after_in_child=_random.seed)
+
+
+def new_id(prefix: str) -> str:
+    """Return a name nobody has: the prefix and 64 random bits. `uuid4` takes five times as long."""
+    return f"{prefix}_{_random.getrandbits(64):016x}"
 
 
 class Who(msgspec.Struct, frozen=True):
@@ -29,7 +39,7 @@ class Trace(NamedTuple):
     sampled: bool = False
 
 
-class Window(NamedTuple):
+class Window(msgspec.Struct, frozen=True, gc=False):
     """A run of deltas that goes onto the span as one event; times in ns since the epoch."""
 
     start_unix_nano: int

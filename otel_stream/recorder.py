@@ -170,10 +170,11 @@ class Recorder(Stream):
         chunks = self.chunks - self._last_window
         if not chunks:
             return
+        end = self.unix_nano(self.last_chunk_at)
         self.windows.append(
             Window(
-                self.unix_nano(self._window_start),
-                self.unix_nano(self.last_chunk_at),
+                self._window_start,
+                end,
                 chunks,
                 self.characters - self._window_characters,
                 self.transcript.cut() if self.transcript is not None else None,
@@ -182,7 +183,7 @@ class Recorder(Stream):
         self._window_end = max(2, self.chunks * 2)
         self._last_window = self.chunks
         self._window_characters = self.characters
-        self._window_start = self.last_chunk_at
+        self._window_start = end
 
     # -- the end -----------------------------------------------------------------------------------
 

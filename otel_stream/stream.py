@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
 
 from otel_stream.events import CostSource, Ended, Source, Started, UsageSource
-from otel_stream.identity import NOBODY, Trace, Who, Window
+from otel_stream.identity import NOBODY, Trace, Who, Window, new_id
 from otel_stream.meaning import CallFacts, Failure, Usage
 from otel_stream.outcome import HTTP_ERROR
 from otel_stream.pricing import UNPRICED, Price, PriceFunction
@@ -67,7 +66,7 @@ class Stream:
         self.facts = facts
         self.who = who
         self.source: Source = source
-        self.request_id = request_id or f"req_{uuid.uuid4().hex[:16]}"
+        self.request_id = request_id or new_id("req")
         self.trace = Trace()
         self.transcript = transcript
         """None unless content capture or a test asks for the text."""
@@ -103,7 +102,7 @@ class Stream:
         now = self.clock()
         self.started_at = now if started_at is None else started_at
         self._origin = self._policy.wall_clock() - int(now * 1e9)
-        self.now = self.last_chunk_at = self._window_start = self.started_at
+        self.now = self.last_chunk_at = self.started_at
         self.first_at: float | None = None
         self.ended_at: float | None = None
 
@@ -116,6 +115,7 @@ class Stream:
         self._gaps = [0] * (len(GAP_BOUNDS_SECONDS) + 1)
         self._finish_reasons: dict[int, str] = {}
         self._window_end = 1
+        self._window_start = self.unix_nano(self.started_at)
         self._window_characters = 0
         self._last_window = 0
 

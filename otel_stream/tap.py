@@ -14,7 +14,7 @@ from typing import TypeAlias
 import msgspec
 
 from otel_stream import prompts, wire
-from otel_stream._guard import guarded, guarded_step, skipped
+from otel_stream._guard import guarded, guarded_reader, skipped
 from otel_stream.decompress import Decompress, Undecodable, decompressor
 from otel_stream.facts import facts
 from otel_stream.framing import DEFAULT_MAX_FRAME_BYTES, Framing
@@ -109,10 +109,8 @@ class Tap:
         self._set_decompression(headers.get("content-encoding", ""))
         return True
 
-    @guarded_step("tap.feed")
-    def feed(self, chunk: bytes) -> None:
-        """The host read these bytes of the body."""
-        self._decode(chunk)
+    feed = guarded_reader("tap.feed")
+    """The host read these bytes of the body."""
 
     @guarded("tap.end")
     def end(self, ending: Ending, error: BaseException | None = None) -> None:

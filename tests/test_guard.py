@@ -162,8 +162,34 @@ def test_the_switch_tells_what_it_was():
     assert _guard.set_reraise(True) is False
 
 
-def test_an_error_deep_in_recursion_stops_here(swallow):
+def test_even_a_recursion_error_stops_here(swallow):
     def endless():
-        return endless()
+        raise RecursionError
 
     assert _guard.guarded("wire")(endless)() is None
+
+
+class Read:
+    """What `guarded_reader` is for: an object that changes how it decodes as it goes."""
+
+    feed = _guard.guarded_reader("reading")
+
+    def __init__(self, decode):
+        self._decode = decode
+
+
+def test_a_guarded_reader_hands_bytes_to_whatever_decodes_now():
+    got = []
+    read = Read(got.append)
+    feed = read.feed
+    feed(b"one")
+    read._decode = lambda chunk: got.append(chunk.upper())
+    feed(b"two")
+
+    assert got == [b"one", b"TWO"]
+
+
+def test_a_guarded_reader_never_raises(swallow):
+    Read(int).feed(b"seven")
+
+    assert _guard.counts() == {"reading": 1}

@@ -71,15 +71,15 @@ class SSEDecoder:
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
         """Return the events completed by `chunk`, which may end anywhere."""
-        if self._clean and (chunk[-2:] == b"\n\n" or chunk[-4:] == b"\r\n\r\n"):
-            block = chunk[:-2] if chunk[-2] == _LF else chunk[:-4]
-            if _CR in block:
-                block = chunk.replace(b"\r\n", b"\n")[:-2]
-                if _CR in block:
-                    return self._lines(chunk)
-            if block[:6] == b"data: " and _LF not in block and len(block) <= self._max_bytes:
-                return [ServerSentEvent("message", block[6:], self._id, self.retry)]
-            return self._blocks(block)
+        if self._clean and (end := -2 if chunk[-2:] == b"\n\n" else -4 if chunk[-4:] == b"\r\n\r\n" else 0):
+            if chunk[:6] == b"data: ":  # the usual read, one event of one line, comes once per token
+                data = chunk[6:end]
+                if _LF not in data and _CR not in data and len(chunk) <= self._max_bytes:
+                    return [ServerSentEvent("message", data, self._id, self.retry)]
+            if _CR in chunk:
+                chunk = chunk.replace(b"\r\n", b"\n")
+            if _CR not in chunk:
+                return self._blocks(chunk[:-2])
         return self._lines(chunk)
 
     def close(self) -> list[ServerSentEvent]:
@@ -105,13 +105,18 @@ class SSEDecoder:
         return events
 
     def _named_block(self, block: bytes, events: list[ServerSentEvent]) -> bool:
-        """Dispatch the common `event: name`, `data: …`, also behind an `id: …`; False for anything else."""
+        """Dispatch the common `event: name`, `data: …`, also with an `id: …` before either; else False."""
         head, _, data = block.partition(b"\n")
         last_id = self._id
-        if head[:4] == b"id: " and 0 not in head:
+        if data[:4] == b"id: ":
+            told, _, data = data.partition(b"\n")
+            last_id = told[4:].decode("utf-8", "replace")
+        elif head[:4] == b"id: ":
             last_id = head[4:].decode("utf-8", "replace")
             head, _, data = data.partition(b"\n")
-        if head[:7] != b"event: " or data[:6] != b"data: " or _LF in data or len(block) > self._max_bytes:
+        if head[:7] != b"event: " or data[:6] != b"data: " or _LF in data:
+            return False
+        if len(block) > self._max_bytes or "\0" in last_id:
             return False
         self._id = self._next_id = last_id
         events.append(ServerSentEvent(self._name(head[7:]) or "message", data[6:], last_id, self.retry))

@@ -15,7 +15,7 @@ from otel_stream.stream import GAP_BOUNDS_SECONDS
 
 RECORDS_A_SECOND = 200  # 2 ms of CPU a second
 RECORDS_AT_ONCE = 400  # what a quiet second or two leave
-RECORDS_A_STREAM = 64  # 0.6 ms at the end of a stream: the longest we hold up an event loop
+RECORDS_A_STREAM = 16  # 0.2 ms at the end of a stream: the longest we hold up an event loop
 
 
 class GapSample:

@@ -93,6 +93,7 @@ class OpenAIChat:
     def __init__(self, meaning: Meaning) -> None:
         self._meaning = meaning
         self._done = False
+        self._named = False  # id and model are known
         self._calls: dict[tuple[int, int | None], str | None] = {}  # (choice, index) → id of the call there
         self._decode: Callable[[bytes], _Chunk] = _HEAD.strict
 
@@ -146,10 +147,10 @@ class OpenAIChat:
     def _chunk(self, chunk: _Chunk) -> None:
         """Written out in one piece up to the common case, one piece of text: this runs once per token."""
         meaning = self._meaning
-        if isinstance(chunk, _Head):
+        if not self._named and isinstance(chunk, _Head):
             self._head(chunk)
         for choice in chunk.choices or ():
-            delta = choice.delta or choice.message
+            delta = choice.message if choice.delta is None else choice.delta
             if delta is not None:
                 if reasoning := delta.reasoning_content or delta.reasoning:
                     meaning.delta(reasoning, "reasoning", choice.index)
@@ -162,7 +163,7 @@ class OpenAIChat:
                     self._rare(delta, choice.index)
             if choice.finish_reason:
                 self._finish(choice, choice.finish_reason)
-        if chunk.usage or chunk.x_groq or chunk.error:
+        if chunk.usage is not None or chunk.x_groq is not None or chunk.error:
             self._account(chunk)
 
     def _head(self, chunk: _Head) -> None:
@@ -171,6 +172,7 @@ class OpenAIChat:
             self._meaning.head(chunk.id, chunk.model)
         if chunk.id and chunk.model:
             self._decode = _CHUNK.strict
+            self._named = True
 
     def _rare(self, delta: _Delta, index: int) -> None:
         meaning = self._meaning
