@@ -82,6 +82,7 @@ class EventStreamDecoder:
         """Take the whole messages; the checksum of a whole one covers the one of its lengths."""
         found: list[EventStreamMessage] = []
         start, size = 0, len(data)
+        self._needed = PRELUDE_BYTES
         while size - start >= PRELUDE_BYTES:
             total, headers, _ = _prelude(data, start)
             end = start + total
@@ -95,13 +96,15 @@ class EventStreamDecoder:
                     break
                 self.dropped += 1
                 self._skip = max(0, end - size)
-            elif crc32(data[start : end - _TRAILER_BYTES]) == _u32(data, end - _TRAILER_BYTES)[0]:
-                found.append(self._message(data, start + PRELUDE_BYTES, headers, end - _TRAILER_BYTES))
+            elif crc32(data[start : end - 4]) == _u32(data, end - 4)[0]:
+                payload = start + PRELUDE_BYTES + headers
+                known = self._name(data[start + PRELUDE_BYTES : payload])
+                found.append(
+                    EventStreamMessage(known.event, data[payload : end - 4] or known.raw, known.kind)
+                )
             else:
                 return self._give_up(found)
             start = end
-        else:
-            self._needed = PRELUDE_BYTES
         if start < size:
             self._held += data[start:]
         return found
@@ -111,14 +114,14 @@ class EventStreamDecoder:
         self.dropped += 1
         return found
 
-    def _message(self, data: bytes, start: int, headers: int, end: int) -> EventStreamMessage:
-        block = data[start : start + headers]
-        known = self._known.get(block)
+    def _name(self, headers: bytes) -> EventStreamMessage:
+        """Return what the headers say, as a message without a payload."""
+        known = self._known.get(headers)
         if known is None:
-            known = _from_headers(block)
+            known = _from_headers(headers)
             if len(self._known) < _MAX_KNOWN_HEADERS:
-                self._known[block] = known
-        return EventStreamMessage(known.event, data[start + headers : end] or known.raw, known.kind)
+                self._known[headers] = known
+        return known
 
 
 def is_event_stream(first_bytes: bytes) -> bool:

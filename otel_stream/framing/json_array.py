@@ -74,7 +74,7 @@ class JSONArrayDecoder:
         """Take the elements that the read plainly holds all of; return where the rest begins."""
         begin = _after_comma(chunk, start)
         if self._take(chunk[begin : (end := chunk.rfind(b"}") + 1)], found):
-            return end
+            return end if chunk[end:].strip(_BETWEEN) else len(chunk)
         while self._take(chunk[begin : (end := chunk.find(b"\n}", begin) + 2)], found):
             start = end
             begin = _after_comma(chunk, start)
