@@ -17,7 +17,7 @@ demo: $(VENV)/.ready-demo ## a provider, a gateway and callers on this machine; 
 test: $(VENV)/.ready-test ## the fast tests: Python only, no network
 	@$(BIN)/pytest $(ARGS)
 
-e2e: $(VENV)/.ready-test ## the slow tests, against real gateways, collectors and browsers
+e2e: $(VENV)/.ready-test $(VENV)/.ready-e2e ## the slow tests, against real gateways, collectors and browsers
 	@$(BIN)/pytest -m e2e --timeout 900 $(ARGS)
 
 lint: $(VENV)/.ready-test $(VENV)/.ready-lint ## ruff, mypy --strict, import-linter
@@ -53,6 +53,7 @@ clean: ## remove .venv, caches and reports
 WANTS_demo := -e '.[demo]'
 WANTS_test := -e '.[compression,live,tui,demo]' --group test
 WANTS_lint := --group lint
+WANTS_e2e  := --group e2e
 
 $(VENV)/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.10 or newer, or run make with PYTHON=/path/to/python"; exit 1; }
