@@ -78,7 +78,8 @@ def _open(
     connection.request("GET", path, headers={**_headers(target), **headers})
     answer = connection.getresponse()
     if answer.status != http.client.OK:
-        raise Refused(_reason(answer.read(4096)) or f"HTTP {answer.status}")
+        with answer:
+            raise Refused(_reason(answer.read(4096)) or f"HTTP {answer.status}")
     return answer
 
 
@@ -94,7 +95,8 @@ def ask(target: Target, path: str, timeout: float = ANSWER_SECONDS) -> bytes:
     """Return the body of an answer. Raises: FeedError."""
     connection = _connection(target, timeout)
     try:
-        return _open(connection, target, path).read()
+        with _open(connection, target, path) as answer:
+            return answer.read()
     except (OSError, http.client.HTTPException) as error:
         raise FeedError(f"{target.where}: {error}") from error
     finally:
@@ -167,15 +169,18 @@ class Watching:
             # The connection forgets its socket once the answer owns it.
             connected = self._socket = connection.sock
             headers = {"last-event-id": self._last_id} if self._last_id else {}
-            answer = _open(connection, self.target, self._path, headers)
-            connected.settimeout(SILENT_SECONDS)
-            self._tell("live", "")
-            decoder = SSEDecoder(MAX_FRAME_BYTES)
-            while not self._stopping.is_set() and (data := answer.read1(READ_BYTES)):
-                self._read(decoder.feed(data))
+            with _open(connection, self.target, self._path, headers) as answer:
+                connected.settimeout(SILENT_SECONDS)
+                self._tell("live", "")
+                self._read_all(answer)
         finally:
             self._socket = None
             connection.close()
+
+    def _read_all(self, answer: http.client.HTTPResponse) -> None:
+        decoder = SSEDecoder(MAX_FRAME_BYTES)
+        while not self._stopping.is_set() and (data := answer.read1(READ_BYTES)):
+            self._read(decoder.feed(data))
 
     def _read(self, events: list[ServerSentEvent]) -> None:
         frames: list[Frame] = []

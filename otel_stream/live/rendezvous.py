@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from otel_stream._guard import logger
+
 FOLDER = "otel-stream"
 MAX_SOCKET_PATH = 107  # bytes; sun_path has 108 with the closing zero (unix(7)), macOS 104
 PROBE_SECONDS = 1.0
@@ -108,6 +110,25 @@ def listen(place: Path) -> tuple[socket.socket, Path]:
         raise RendezvousError(f"cannot listen on {path}: {error.strerror or error}") from error
     listener.setblocking(False)
     return listener, path
+
+
+def loopback(port: int) -> socket.socket:
+    """Return a socket listening on the loopback port, or on a free one when it is taken: workers share settings."""
+    for wanted in (port, 0):
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", wanted))
+            listener.listen()
+        except OSError as error:
+            listener.close()
+            if not wanted:
+                raise
+            logger.info("port %d is taken (%s); the live feed takes a free one", wanted, error.strerror)
+            continue
+        listener.setblocking(False)
+        return listener
+    raise AssertionError("unreachable: port 0 is free or raises")  # pragma: no cover
 
 
 def publish(place: Path, url: str) -> tuple[str, Path]:

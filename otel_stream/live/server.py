@@ -75,6 +75,7 @@ class Server:
         self._thread: threading.Thread | None = None
         self._remove_listener = processor.broadcaster.add_listener(self._on_event)
         self._connections: set[socket.socket] = set()
+        self._answering: set[asyncio.Task[None]] = set()
         self._left_behind: list[object] = []
         """A forked child's copies of its parent's loops: closing one would stop the parent's."""
         _servers.add(self)
@@ -110,7 +111,7 @@ class Server:
         if self._settings.live == "unix":
             listener, self.path = rendezvous.listen(place)
             return listener, None
-        listener = _loopback(self._settings.live_port)
+        listener = rendezvous.loopback(self._settings.live_port)
         port = listener.getsockname()[1]
         try:
             self.url = f"http://127.0.0.1:{port}/"
@@ -137,30 +138,40 @@ class Server:
 
         feed = Feed(self._processor, self._settings, self._recent)
         endpoint = Endpoint(feed, gate=gate, metrics=self._metrics)
-        accepting = self._loop.create_task(self._accept(endpoint))  # noqa: F841 - kept alive
+        self._loop.add_reader(self._listener, self._accept, endpoint)
         try:
             await self._stopping.wait()
         finally:
+            self._loop.remove_reader(self._listener)
             await _cancel_all()
+            for connection in self._connections:  # of tasks that never began
+                connection.close()
             feed.close()
 
-    async def _accept(self, endpoint: Endpoint) -> None:
-        answering: set[asyncio.Task[None]] = set()
-        while True:
-            try:
-                connection, _ = await self._loop.sock_accept(self._listener)
-            except OSError as error:
-                logger.warning("the live feed accepts nobody for a second: %s", error)
-                await asyncio.sleep(_BACK_OFF_SECONDS)
-                continue
-            if self._is_welcome(connection):
-                self._connections.add(connection)
-                task = self._loop.create_task(self._exchange(connection, endpoint))
-                answering.add(task)
-                task.add_done_callback(answering.discard)
-            else:
-                endpoint.feed.clients.refused += 1
-                connection.close()
+    def _accept(self, endpoint: Endpoint) -> None:
+        """Take one connection; not by `sock_accept`, which may be cancelled with one in its hand."""
+        try:
+            connection, _ = self._listener.accept()
+        except BlockingIOError:
+            return
+        except OSError as error:
+            logger.warning("the live feed accepts nobody for a second: %s", error)
+            self._loop.remove_reader(self._listener)
+            self._loop.call_later(_BACK_OFF_SECONDS, self._resume, endpoint)
+            return
+        if not self._is_welcome(connection):
+            endpoint.feed.clients.refused += 1
+            connection.close()
+            return
+        self._connections.add(connection)
+        connection.setblocking(False)
+        task = self._loop.create_task(self._exchange(connection, endpoint))
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+
+    def _resume(self, endpoint: Endpoint) -> None:
+        if not self._stopping.is_set():
+            self._loop.add_reader(self._listener, self._accept, endpoint)
 
     def _is_welcome(self, connection: socket.socket) -> bool:
         if len(self._connections) >= MAX_CONNECTIONS:
@@ -201,12 +212,12 @@ class Server:
         self._recent.restart()
         if self._thread is None:
             return
-        self._left_behind += [self._loop, self._thread, self._connections]
+        self._left_behind += [self._loop, self._thread, self._connections, self._answering]
         for connection in (self._listener, *self._connections):
             descriptor = connection.detach()
             if descriptor >= 0:
                 os.close(descriptor)
-        self._connections = set()
+        self._connections, self._answering = set(), set()
         self._thread = None
         self.path = None
 
@@ -217,25 +228,6 @@ async def _cancel_all() -> None:
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks, timeout=0.1)
-
-
-def _loopback(port: int) -> socket.socket:
-    """Return a socket listening on the port, or on a free one when it is taken: workers share settings."""
-    for wanted in (port, 0):
-        listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(("127.0.0.1", wanted))
-            listener.listen()
-        except OSError as error:
-            listener.close()
-            if not wanted:
-                raise
-            logger.info("port %d is taken (%s); the live feed takes a free one", wanted, error.strerror)
-            continue
-        listener.setblocking(False)
-        return listener
-    raise AssertionError("unreachable: port 0 is free or raises")  # pragma: no cover
 
 
 _servers: weakref.WeakSet[Server] = weakref.WeakSet()

@@ -189,7 +189,7 @@ def test_a_folder_others_can_enter_is_not_used(serving, place, caplog, live):
 
 
 def test_no_free_port_at_all_is_logged(serving, monkeypatch, caplog):
-    monkeypatch.setattr(server.socket, "socket", Unbindable)
+    monkeypatch.setattr(rendezvous.socket, "socket", Unbindable)
 
     assert serving(live="tcp")[1] is None
     assert "the live feed is not served: " in caplog.text
@@ -260,18 +260,26 @@ def answers(place):
     return True
 
 
+class Exhausted:
+    """A listener whose first `accept` finds no descriptor free, and whose second finds nobody any more."""
+
+    def __init__(self, listener):
+        self._listener = listener
+        self._errors = [OSError(24, "Too many open files"), BlockingIOError()]
+
+    def accept(self):
+        if self._errors:
+            raise self._errors.pop(0)
+        return self._listener.accept()
+
+    def __getattr__(self, name):
+        return getattr(self._listener, name)
+
+
 def test_without_descriptors_it_waits_and_goes_on(serving, place, monkeypatch, caplog):
     monkeypatch.setattr(server, "_BACK_OFF_SECONDS", 0)
     _, running = serving()
-    accept, failures = running._loop.sock_accept, iter([OSError(24, "Too many open files")])
-
-    async def failing(listener):
-        for failure in failures:
-            raise failure
-        return await accept(listener)
-
-    monkeypatch.setattr(running._loop, "sock_accept", failing)
-    client.snapshot(only(place))  # the accept that is waiting already
+    running._listener = Exhausted(running._listener)
 
     client.snapshot(only(place))
 
