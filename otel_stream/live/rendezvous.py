@@ -113,7 +113,7 @@ def listen(place: Path) -> tuple[socket.socket, Path]:
 
 
 def loopback(port: int) -> socket.socket:
-    """Return a socket listening on the loopback port, or on a free one when it is taken: workers share settings."""
+    """Return a socket listening on the loopback port; on a free one when another worker has it."""
     for wanted in (port, 0):
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
