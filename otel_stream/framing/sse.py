@@ -72,10 +72,14 @@ class SSEDecoder:
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
         """Return the events completed by `chunk`, which may end anywhere."""
         if self._clean and (end := -2 if chunk[-2:] == b"\n\n" else -4 if chunk[-4:] == b"\r\n\r\n" else 0):
-            if chunk[:6] == b"data: ":  # the usual read, one event of one line, comes once per token
-                data = chunk[6:end]
-                if _LF not in data and _CR not in data and len(chunk) <= self._max_bytes:
-                    return [ServerSentEvent("message", data, self._id, self.retry)]
+            # The usual read, one event with its data in one line, comes once per token.
+            start = chunk.find(b"\n") + 1 if chunk[:7] == b"event: " else 0
+            if chunk[start : start + 6] == b"data: " and len(chunk) <= self._max_bytes:
+                data = chunk[start + 6 : end]
+                name = chunk[7 : start - 1] if start else b""
+                if _LF not in data and _CR not in data and _CR not in name:
+                    event = self._name(name) if name else ""
+                    return [ServerSentEvent(event or "message", data, self._id, self.retry)]
             if _CR in chunk:
                 chunk = chunk.replace(b"\r\n", b"\n")
             if _CR not in chunk:

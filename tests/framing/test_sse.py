@@ -236,6 +236,7 @@ WHOLE = [
     b"event:\ndata: x\ndata: y\n\n",
     b": ping\n\n",
     b"event: e\rdata: x\n\n",
+    b"event: e\rid: 7\ndata: x\n\n",
 ]
 
 
