@@ -289,7 +289,7 @@ def test_a_timeout_behind_retries_is_still_one(provider, watched, pool):
 
 
 def test_a_redirect_that_is_not_followed_ends_the_stream(provider, watched, pool):
-    provider.answer = Answer((b"",), 307, {"location": "/elsewhere", "content-type": "text/plain"})
+    provider.answer = Answer((), 307, {"location": "/elsewhere", "content-type": "text/plain"})
     response = post(pool, provider.url(), redirect=False)
     status = response.status
     del response
@@ -300,7 +300,7 @@ def test_a_redirect_that_is_not_followed_ends_the_stream(provider, watched, pool
 
 def test_another_request_does_not_take_up_a_redirected_stream(provider, watched, pool):
     provider.routes["/v1/chat/completions"] = Answer(
-        (b"",), 307, {"location": "/elsewhere", "content-type": "text/plain"}
+        (), 307, {"location": "/elsewhere", "content-type": "text/plain"}
     )
     held = post(pool, provider.url(), redirect=False)
     post(pool, provider.url("/v2/v1/chat/completions"))
@@ -312,7 +312,7 @@ def test_another_request_does_not_take_up_a_redirected_stream(provider, watched,
 
 def test_a_redirect_followed_after_its_answer_is_gone_is_a_call_of_its_own(provider, watched, pool):
     provider.routes["/v1/chat/completions"] = Answer(
-        (b"",), 307, {"location": "/v2/v1/chat/completions", "content-type": "text/plain"}
+        (), 307, {"location": "/v2/v1/chat/completions", "content-type": "text/plain"}
     )
     post(pool, provider.url(), redirect=False)
     watched.settle()
