@@ -10,7 +10,8 @@ from pathlib import Path
 
 import support
 
-from otel_stream import config, events, wire
+from otel_stream import cli, config, events, wire
+from otel_stream.instrumentation import HOOKS
 
 ROOT = Path(__file__).parents[1]
 
@@ -36,6 +37,21 @@ def formats() -> str:
     return "\n".join(["| format | what it is |", "|---|---|", *rows])
 
 
+def taps() -> str:
+    """Return the table of libraries that are watched, from the hooks themselves."""
+    modules: dict[str, list[str]] = {}
+    for state in HOOKS.states():
+        modules.setdefault(state.tap, []).append(state.module.partition(".")[0])
+    rows = [f"| `{tap}` | {', '.join(names)} |" for tap, names in modules.items()]
+    return "\n".join(["| tap | libraries |", "|---|---|", *rows])
+
+
+def commands() -> str:
+    """Return the table of subcommands as Markdown."""
+    rows = [f"| `otel-stream {name}` | {row.about} |" for name, row in cli.SUBCOMMANDS.items()]
+    return "\n".join(["| command | what it does |", "|---|---|", *rows])
+
+
 def _first_line(format: type) -> str:
     return inspect.getmodule(format).__doc__.splitlines()[0].rstrip(".")
 
@@ -48,6 +64,8 @@ FILES: dict[str, Callable[[], str]] = {"docs/events.schema.json": schema}
 TABLES: dict[tuple[str, str], Callable[[], str]] = {
     ("docs/configuration.md", "settings"): settings,
     ("README.md", "formats"): formats,
+    ("README.md", "taps"): taps,
+    ("README.md", "commands"): commands,
     ("docs/formats.md", "formats"): support.formats,
     ("docs/formats.md", "apis"): support.apis,
 }
