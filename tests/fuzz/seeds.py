@@ -10,7 +10,7 @@ import corpus
 from fuzz import targets
 from otel_stream.testing import replay
 
-MAX_SEED_BYTES = 16 << 10  # small inputs are mutated more often; a recording's first frames say most
+MAX_SEED_BYTES = 8 << 10  # small inputs are mutated more often; a recording's first frames say most
 
 _FRAMINGS = {
     "sse": ("sse", "lenient_sse", "undeclared"),
