@@ -155,9 +155,12 @@ class GeminiInteractions:
             self._account(event.metadata.usage)
 
     def _thought(self, content: _Content | list[_Content] | None) -> None:
-        for piece in content if isinstance(content, list) else [content or _Content()]:
-            if piece.text:
-                self._meaning.delta(piece.text, "reasoning")
+        if isinstance(content, _Content):
+            if content.text:
+                self._meaning.delta(content.text, "reasoning")
+            return
+        for piece in content or ():
+            self._thought(piece)
 
     def _arguments(self, delta: _Step, index: int) -> None:
         """Arguments come as pieces of text, first also whole."""
