@@ -1,6 +1,6 @@
 """The recorded provider streams of tests/recordings (its README.md says what is in them).
 
-`streams`, `adversarial` and `http_errors` give cases; `expectations.differences` compares one with a `Replay`.
+`streams`, `adversarial` and `http_errors` give cases; `expectations.differences` judges what one came to.
 """
 
 from __future__ import annotations
