@@ -18,9 +18,7 @@ from otel_stream.meaning import CallFacts, Frame, Meaning, Request, failure_of, 
 from otel_stream.usage import ChatUsage, chat_usage
 
 MAX_TOOLS = 1024  # tool calls of one answer that are told apart
-
-_PATHS = ("/chat/completions", "/fim/completions", "/agents/completions")
-"""Of OpenAI, and of Mistral's code and agent models."""
+_PATHS = ("/chat/completions", "/fim/completions", "/agents/completions")  # the last two are Mistral's
 _ERROR = re.compile(rb"error|\"detail\"", re.IGNORECASE).search
 
 
