@@ -13,6 +13,7 @@ import threading
 from dataclasses import dataclass, field
 
 import uvicorn
+from werkzeug.serving import make_server
 
 
 @contextlib.contextmanager
@@ -37,6 +38,21 @@ def uvicorn_server(app, **options):
         server.should_exit = True
         thread.join()
         listening.close()
+
+
+@contextlib.contextmanager
+def werkzeug_server(app):
+    """Run a WSGI app, each request in a thread; gives its port."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,15 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type:
 from otel_stream import runtime
 from otel_stream._guard import guard
 from otel_stream.config import Settings
-from otel_stream.instrumentation import aiohttp_client, httpx, starlette, urllib3
+from otel_stream.instrumentation import aiohttp_client, django, flask, httpx, starlette, urllib3
 from otel_stream.instrumentation._hooks import Hooks, State
 
 __all__ = ["HOOKS", "State", "StreamInstrumentor"]
 
-HOOKS = Hooks((*httpx.HOOKS, *aiohttp_client.HOOKS, *urllib3.HOOKS, *starlette.HOOKS))
+_CLIENTS = (httpx, aiohttp_client, urllib3)
+_SERVERS = (starlette, flask, django)
+
+HOOKS = Hooks(hook for library in (*_CLIENTS, *_SERVERS) for hook in library.HOOKS)
 """All taps of this process; `HOOKS.states()` tells which of them are in."""
 
 _PROVIDERS = ("tracer_provider", "meter_provider", "registry")
