@@ -1,0 +1,102 @@
+"""The environments of the e2e tests: one for each set of packages that cannot live in one with the others.
+
+Made under .cache/e2e at first use, with this tree's otel-stream in them, and used again as long as what they
+are made from is the same. docs/gateways.md names these versions.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / ".cache" / "e2e"
+
+PACKAGES: dict[str, tuple[str, ...]] = {
+    "sdks": (
+        "openai[aiohttp]==3.54.0",
+        "anthropic==2.12.0",
+        "google-genai==3.4.0",
+        "mistralai==3.7.0",
+        "cohere==7.3.1",
+        "groq==1.7.0",
+        "ollama==0.6.3",
+        "boto3==1.44.5",
+        "requests==2.34.2",
+        "httpx==0.28.1",
+        "httpx2==2.16.2",
+        "aiohttp==3.14.5",
+    ),
+    # Never 1.107.*, which does not work, and 1.82.7 and 1.82.8, which were compromised.
+    "litellm": ("litellm[proxy]==1.106.0",),
+    "mlflow": ("mlflow==3.17.2",),
+    "any-llm": ("any-llm-sdk[gateway]==1.14.0",),
+    "lm-proxy": ("lm-proxy==3.3.2",),
+    "handwritten": (
+        "fastapi==0.165.0",
+        "uvicorn==0.54.0",
+        "openai[aiohttp]==3.54.0",
+        "httpx2==2.16.2",
+        "aiohttp==3.14.5",
+        "flask==3.1.2",
+    ),
+}
+"""Environment → what is installed beside otel-stream. Exact, so that the table in the docs is true."""
+
+
+class Environment(NamedTuple):
+    name: str
+    folder: Path
+
+    def bin(self, program: str) -> str:
+        return str(self.folder / "bin" / program)
+
+
+@functools.cache
+def get(name: str) -> Environment:
+    """Return the environment, made if need be."""
+    environment = Environment(name, FOLDER / name)
+    stamp = environment.folder / "made-from.json"
+    wanted = json.dumps([sys.version, PACKAGES[name], _own_requirements()])
+    if not stamp.exists() or stamp.read_text("utf-8") != wanted:
+        began = time.monotonic()
+        _make(environment)
+        stamp.write_text(wanted, "utf-8")
+        print(f"installed the e2e environment {name!r} in {time.monotonic() - began:.0f} s")  # noqa: T201
+    return environment
+
+
+def _make(environment: Environment) -> None:
+    shutil.rmtree(environment.folder, ignore_errors=True)
+    _uv("venv", "--python", sys.executable, str(environment.folder))
+    _uv(
+        "pip", "install", "--python", environment.bin("python"),
+        "--editable", str(ROOT), *PACKAGES[environment.name],
+    )  # fmt: skip
+
+
+def _uv(*words: str) -> None:
+    """Run uv, which installs in seconds what takes pip a minute; it stands in the group `test`."""
+    env = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("uv")), "--quiet", *words],
+        env=env,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"uv {' '.join(words)} failed:\n{done.stderr}")
+
+
+def _own_requirements() -> str:
+    """What this project itself wants installed: a change of it makes the environments anew."""
+    return hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
