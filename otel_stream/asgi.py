@@ -40,6 +40,8 @@ class StreamMiddleware:
 
 async def serve(app: App, scope: Scope, receive: Receive, send: Send) -> None:
     """Run one connection of `app` with a server tap around it."""
+    if scope["type"] == "lifespan":
+        send = _flushing_send(send)
     served = _begin(scope) if scope["type"] == "http" else None
     if served is None:
         await app(scope, receive, send)
@@ -51,6 +53,21 @@ async def serve(app: App, scope: Scope, receive: Receive, send: Send) -> None:
         served.ended(error)
         raise
     served.ended()
+
+
+def _flushing_send(send: Send) -> Send:
+    """Have spans and metrics sent before the server says that it is through.
+
+    uvicorn ends a process that was asked to with the signal itself, and then nothing runs at exit.
+    """
+
+    async def flushing(message: Message) -> None:
+        ours = runtime.current()
+        if ours is not None and str(message.get("type")).startswith("lifespan.shutdown."):
+            ours.flush()
+        await send(message)
+
+    return flushing
 
 
 @guarded("asgi.begin")

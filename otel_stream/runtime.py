@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from opentelemetry import context, trace
+from opentelemetry import context, metrics, trace
 from opentelemetry.context import Context
 from opentelemetry.metrics import MeterProvider
 
@@ -35,6 +35,8 @@ from otel_stream.watch import Watch
 
 _METHODS = frozenset({"POST", "GET"})
 QUIET_SECONDS = 1.0  # a stream that is settled and silent for so long has ended, though nobody closes it
+
+FLUSH_MILLISECONDS = 3000  # per provider at the server's shutdown; Kubernetes waits 30 s before it kills
 
 
 class Runtime:
@@ -78,7 +80,9 @@ class Runtime:
         self._watch = Watch(self._look_over)
         if self.metrics is not None and self.metrics.waits:
             self._watch.wake()
-        self._attach(tracer_provider or trace.get_tracer_provider())
+        tracing = tracer_provider or trace.get_tracer_provider()
+        self._providers = (tracing, meter_provider or metrics.get_meter_provider())
+        self._attach(tracing)
 
     @property
     def broadcaster(self) -> StreamEventBroadcaster:
@@ -213,6 +217,14 @@ class Runtime:
         self._watch.restart()
         if self.metrics is not None:
             self.metrics.forked()
+
+    @guarded("flush")
+    def flush(self) -> None:
+        """Have what the SDK holds back exported now; a collector that does not answer costs a few seconds."""
+        for provider in self._providers:
+            force_flush = getattr(provider, "force_flush", None)
+            if force_flush is not None:
+                force_flush(FLUSH_MILLISECONDS)
 
     def shutdown(self) -> None:
         """End what is still open as abandoned, stop threads and servers. Only the first call counts."""

@@ -223,3 +223,21 @@ async def test_addresses_of_every_kind_are_understood(watched, server, query, pa
 
 def test_of_several_headers_of_one_name_the_first_counts():
     assert lower([(b"X-A", b"1"), (b"x-a", b"2"), (b"B", b"\xff")]) == {"x-a": "1", "b": "ÿ"}
+
+
+@pytest.mark.parametrize("end", ["lifespan.shutdown.complete", "lifespan.shutdown.failed"])
+async def test_what_is_held_back_is_sent_before_the_server_is_through(watched, monkeypatch, end):
+    """uvicorn ends a process with the signal it got, and nothing runs at exit."""
+    order = []
+    monkeypatch.setattr(watched.runtime, "flush", lambda: order.append("flush"))
+
+    async def app(scope, receive, send):
+        await send({"type": "lifespan.startup.complete"})
+        await send({"type": end})
+
+    async def send(message):
+        order.append(message["type"])
+
+    await StreamMiddleware(app)({"type": "lifespan"}, None, send)
+
+    assert order == ["lifespan.startup.complete", "flush", end]

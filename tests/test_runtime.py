@@ -7,7 +7,7 @@ from opentelemetry import context, trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry
 
@@ -325,3 +325,21 @@ def test_without_capture_no_prompt_is_kept(make):
 
     (span,) = process.spans.get_finished_spans()
     assert "Hi" not in str(dict(span.attributes))
+
+
+def test_flushing_sends_what_a_batch_processor_holds_back(make):
+    process = make()
+    held_back = InMemorySpanExporter()
+    process.tracer_provider.add_span_processor(BatchSpanProcessor(held_back))
+    process.exchange(CHAT, ANSWER)
+
+    process.runtime.flush()
+
+    assert [span.name for span in held_back.get_finished_spans()] == ["chat gpt-4o"]
+
+
+def test_flushing_without_an_sdk_does_nothing(make):
+    process = make()
+    process.runtime._providers = (object(),)
+
+    process.runtime.flush()
