@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -68,15 +67,11 @@ class Child:
         return await self._process.wait()
 
     async def stop(self) -> None:
-        """End it, politely, then not. Twice is a no-op.
-
-        By SIGINT: after SIGTERM uvicorn closes down and then dies of the signal, before Python's exit
-        handlers have sent the last spans on.
-        """
+        """End it as a service manager would: SIGTERM, then SIGKILL. Twice is a no-op."""
         if self._process.returncode is not None:
             return
         with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(signal.SIGINT)
+            self._process.terminate()
         try:
             await asyncio.wait_for(self._process.wait(), STOP_SECONDS)
         except asyncio.TimeoutError:  # in Python 3.10 not the builtin

@@ -10,7 +10,7 @@ from otel_stream.demo import processes
 from otel_stream.demo.processes import Child, ChildFailed, free_port
 
 SERVER = "import socket,time; s=socket.create_server(('127.0.0.1',{port})); time.sleep(60)"
-STUBBORN = "import signal,sys,time; signal.signal(signal.SIGINT, signal.SIG_IGN); " + SERVER
+STUBBORN = "import signal,sys,time; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SERVER
 FAILING = "import sys; [print('line', n, file=sys.stderr) for n in range(50)]; sys.exit('no such model')"
 
 
@@ -66,9 +66,12 @@ async def test_a_child_that_never_listens_is_given_up(start):
 
 
 async def test_a_child_may_tidy_up_before_it_ends(start, tmp_path):
-    """Spans that wait in a batch are sent by Python's exit handlers."""
     port, path = free_port(0), tmp_path / "tidy"
-    tidy = f"import atexit, pathlib; atexit.register(pathlib.Path({str(path)!r}).touch); "
+    tidy = (
+        "import pathlib, signal, sys\n"
+        f"def end(*_): pathlib.Path({str(path)!r}).touch(); sys.exit()\n"
+        "signal.signal(signal.SIGTERM, end)\n"
+    )
     child = await start(tidy + SERVER.format(port=port))
 
     await child.ready(port)
