@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from provider import Provider
+
+pytest.register_assert_rewrite("instrumentation.contract")
+
+from provider import Provider  # noqa: E402
 
 
 @pytest.fixture(scope="session")
