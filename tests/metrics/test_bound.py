@@ -1,0 +1,176 @@
+"""Histograms that know their series: the reader gets what it would get without."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.sdk.metrics import Histogram, MeterProvider
+from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
+from opentelemetry.sdk.metrics.view import View
+
+from otel_stream.metrics import bound
+from otel_stream.metrics.bound import BoundHistogram
+
+HERE = {"model": "gpt-4o", "port": 443}
+THERE = {"model": "gpt-5", "port": 443}
+DELTA = {Histogram: AggregationTemporality.DELTA}
+
+
+def sampled():
+    span = trace.SpanContext(7, 8, is_remote=False, trace_flags=trace.TraceFlags(trace.TraceFlags.SAMPLED))
+    return trace.set_span_in_context(trace.NonRecordingSpan(span), Context())
+
+
+class Measured:
+    """One histogram on an SDK of its own; `plain` records as everybody does."""
+
+    def __init__(self, *, plain=False, temporality=None, views=()):
+        self.reader = InMemoryMetricReader(preferred_temporality=temporality)
+        self.provider = MeterProvider([self.reader], views=views)
+        self.histogram = self.provider.get_meter("test").create_histogram(
+            "h", explicit_bucket_boundaries_advisory=(1.0, 10.0)
+        )
+        self.bound = BoundHistogram(self.histogram)
+        self._plain = plain
+
+    def record(self, value, attributes=HERE, context=None):
+        context = context or Context()
+        if self._plain:
+            self.histogram.record(value, attributes, context)
+        else:
+            self.bound.of(attributes)(value, context)
+
+    def points(self):
+        data = self.reader.get_metrics_data()
+        metrics = [
+            m for r in (data.resource_metrics if data else ()) for s in r.scope_metrics for m in s.metrics
+        ]
+        points = [point for metric in metrics for point in metric.data.data_points]
+        return sorted(
+            (
+                sorted(p.attributes.items()),
+                p.count,
+                p.sum,
+                p.min,
+                p.max,
+                list(p.bucket_counts),
+                shown(p.exemplars),
+            )
+            for p in points
+        )
+
+
+def shown(exemplars):
+    return [(exemplar.value, exemplar.trace_id, exemplar.span_id) for exemplar in exemplars]
+
+
+def usual_ways(measured, monkeypatch):
+    """Count the records that take the SDK's own way."""
+    taken = []
+    real = type(measured.histogram).record
+    monkeypatch.setattr(
+        type(measured.histogram), "record", lambda self, *args: taken.append(args) or real(self, *args)
+    )
+    return taken
+
+
+@pytest.mark.parametrize("temporality", [None, DELTA])
+def test_a_reader_gets_the_same_points_as_from_plain_records(temporality):
+    plain, ours = Measured(plain=True, temporality=temporality), Measured(temporality=temporality)
+
+    seen = []
+    for measured in (plain, ours):
+        dice = random.Random(7)
+        rounds = []
+        for _ in range(3):
+            for _ in range(20):
+                measured.record(dice.choice([0.5, 3, 70]), dice.choice([HERE, THERE]))
+            rounds.append(measured.points())
+        seen.append(rounds)
+
+    assert seen[0] == seen[1]
+
+
+def test_only_the_first_record_of_a_series_takes_the_usual_way(monkeypatch):
+    measured = Measured()
+    taken = usual_ways(measured, monkeypatch)
+
+    for _ in range(5):
+        measured.record(1, HERE)
+        measured.record(1, THERE)
+
+    assert len(taken) == 2
+
+
+def test_exemplars_point_to_the_span_of_the_record():
+    plain, ours = Measured(plain=True), Measured()
+
+    for measured in (plain, ours):
+        measured.record(2)
+        measured.record(3, context=sampled())
+
+    points = ours.points()
+    assert plain.points() == points
+    assert [point[-1] for point in points] == [[(3, 7, 8)]]
+
+
+@pytest.mark.parametrize("value", [-1, math.nan, math.inf])
+def test_what_the_sdk_refuses_is_left_out(value):
+    measured = Measured()
+    measured.record(2)
+
+    measured.record(value)
+
+    assert [point[1] for point in measured.points()] == [1]
+
+
+def test_a_view_that_takes_attributes_away_is_respected():
+    views = [View(instrument_name="h", attribute_keys={"port"})]
+    plain, ours = Measured(plain=True, views=views), Measured(views=views)
+
+    for measured in (plain, ours):
+        measured.record(2, HERE)
+        measured.record(3, THERE)
+        measured.record(4, THERE)
+
+    assert plain.points() == ours.points()
+
+
+def test_series_beyond_the_sdks_limit_overflow_as_they_do_without_us(monkeypatch):
+    monkeypatch.setattr(bound, "MAX_SERIES", 3)
+    measured = Measured()
+
+    for _ in range(2):
+        for number in range(5):
+            measured.record(1, {"model": str(number)})
+
+    assert len(measured.bound._known) == 3
+    assert [point[1] for point in measured.points()] == [2] * 5
+
+
+def test_another_sdk_is_used_by_its_api_alone():
+    histogram = NoOpMeterProvider().get_meter("test").create_histogram("h")
+    one = BoundHistogram(histogram)
+
+    one.of(HERE)(1, Context())
+    one.of(HERE)(2, Context())
+
+    assert one._known == {tuple(HERE.items()): (None, ())}
+
+
+def test_a_reader_that_comes_later_gets_the_records_from_then_on():
+    measured = Measured()
+    measured.record(2)
+    measured.record(2)
+    consumer = measured.histogram._measurement_consumer
+    consumer._reader_storages = dict(consumer._reader_storages)  # what the SDK does when a reader comes
+
+    measured.record(3)
+    measured.record(4)
+
+    assert [point[1] for point in measured.points()] == [4]
