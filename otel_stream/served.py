@@ -8,7 +8,7 @@ in compiled code) the call becomes a stream itself, taken from what the caller g
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from otel_stream._guard import guarded
@@ -28,17 +28,29 @@ _CACHE_HEADERS = ("x-litellm-cache-key",)
 class ServedCall:
     """Not thread-safe, but for `lost`. All methods are guarded, so none raises."""
 
-    def __init__(self, ours: Runtime, method: str, url: str, headers: Mapping[str, str]) -> None:
-        """`headers` has lower-case names."""
+    def __init__(
+        self,
+        ours: Runtime,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        body: Callable[[], bytes | None] | None = None,
+    ) -> None:
+        """`headers` has lower-case names; `body` gives the inbound body as far as the framework keeps it.
+
+        Without `body` the tap tells it by `received`.
+        """
         self.context = CallContext(headers, metadata=self._metadata)
         self.watching = False
         """Whether `sending` wants the bytes that go out; asked before each chunk, so it is an attribute."""
-        self.reading = method == "POST"
+        self.reading = method == "POST" and body is None
         """Whether `received` wants the inbound body."""
         self._ours = ours
         self._method = method
         self._url = url
         self._began = time.perf_counter()
+        self._kept_body = body
         self._body: list[bytes] = []
         self._body_left = MAX_BODY_BYTES
         self._head: tuple[int, Mapping[str, str]] = (0, {})
@@ -161,12 +173,14 @@ class ServedCall:
     # -- the inbound request -----------------------------------------------------------------------------
 
     def _request(self) -> Request:
-        return Request(self._method, self._url, self.context.headers, b"".join(self._body) or None)
+        body = b"".join(self._body) if self._kept_body is None else self._kept_body()
+        return Request(self._method, self._url, self.context.headers, body or None)
 
     def _metadata(self) -> Mapping[str, object]:
         return self._request().get("metadata", dict[str, Any]) or {}
 
     def _forget_body(self) -> None:
+        self._kept_body = None
         self._body = []
         self._body_left = 0
         self.reading = False

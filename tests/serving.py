@@ -5,14 +5,17 @@ The caller uses a library that we do not watch.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
 import json
+import queue
 import socket
 import threading
 from dataclasses import dataclass, field
 
 import uvicorn
+from aiohttp import web
 from werkzeug.serving import make_server
 
 
@@ -38,6 +41,31 @@ def uvicorn_server(app, **options):
         server.should_exit = True
         thread.join()
         listening.close()
+
+
+@contextlib.contextmanager
+def aiohttp_server(app, **options):
+    """Run an aiohttp.web application in a thread; gives its port."""
+    loop, ports = asyncio.new_event_loop(), queue.SimpleQueue()
+
+    async def run():
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1, **options)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        ports.put(runner.addresses[0][1])
+        await stopping.wait()
+        await runner.cleanup()
+
+    stopping = asyncio.Event()
+    thread = threading.Thread(target=loop.run_until_complete, args=(run(),), daemon=True)
+    thread.start()
+    try:
+        yield ports.get(timeout=30)
+    finally:
+        loop.call_soon_threadsafe(stopping.set)
+        thread.join()
+        loop.close()
 
 
 @contextlib.contextmanager

@@ -15,13 +15,22 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type:
 from otel_stream import runtime
 from otel_stream._guard import guard
 from otel_stream.config import Settings
-from otel_stream.instrumentation import aiohttp_client, django, flask, httpx, starlette, urllib3
+from otel_stream.instrumentation import (
+    aiohttp_client,
+    aiohttp_web,
+    django,
+    flask,
+    httpx,
+    starlette,
+    urllib3,
+    uvicorn,
+)
 from otel_stream.instrumentation._hooks import Hooks, State
 
 __all__ = ["HOOKS", "State", "StreamInstrumentor"]
 
 _CLIENTS = (httpx, aiohttp_client, urllib3)
-_SERVERS = (starlette, flask, django)
+_SERVERS = (starlette, flask, django, aiohttp_web, uvicorn)
 
 HOOKS = Hooks(hook for library in (*_CLIENTS, *_SERVERS) for hook in library.HOOKS)
 """All taps of this process; `HOOKS.states()` tells which of them are in."""
