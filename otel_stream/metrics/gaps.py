@@ -1,8 +1,8 @@
 """Which gaps between chunks are recorded one by one, where each record is dear.
 
 The conventions want one record a gap. At 2 to 13 us each that would cost more than all else we do for a
-chunk, so as many are recorded as fit a budget of time: every one in a quiet process, an even sample in a busy one.
-All gaps are in `llm_stream_time_per_output_chunk_seconds`, which takes them by the bucket.
+chunk, so as many are recorded as fit a budget of time: every one in a quiet process, an even sample in a
+busy one. All gaps are in `llm_stream_time_per_output_chunk_seconds`, which takes them by the bucket.
 """
 
 from __future__ import annotations
