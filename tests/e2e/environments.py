@@ -78,7 +78,7 @@ def _make(environment: Environment) -> None:
     shutil.rmtree(environment.folder, ignore_errors=True)
     _uv("venv", "--python", sys.executable, str(environment.folder))
     _uv(
-        "pip", "install", "--python", environment.bin("python"),
+        "pip", "install", "--compile-bytecode", "--python", environment.bin("python"),
         "--editable", str(ROOT), *PACKAGES[environment.name],
     )  # fmt: skip
 

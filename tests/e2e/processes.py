@@ -31,7 +31,8 @@ def environment(**changes):
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "PROMETHEUS_"))
     }
-    kept.pop("VIRTUAL_ENV", None)
+    for name in ("VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE"):
+        kept.pop(name, None)
     return {**kept, "PYTHONUNBUFFERED": "1", "NO_PROXY": "127.0.0.1", **changes}
 
 
