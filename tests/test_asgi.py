@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from provider import CHAT, TEXT
 from watching import watching
 
-from otel_stream import call
+from otel_stream import call, served
 from otel_stream.asgi import StreamMiddleware, lower
 
 BODY = json.dumps({"model": "gpt-5", "stream": True}).encode()
@@ -96,6 +96,21 @@ async def test_the_application_runs_inside_its_call(watched):
     await StreamMiddleware(streaming(START, LAST, seen=seen))(scope(), server.receive, server.send)
 
     assert (seen[0].who.agent_type, seen[0].ended, call.current()) == ("coder", True, None)
+
+
+async def test_a_body_beyond_the_cap_passes_without_being_noted(watched, monkeypatch):
+    monkeypatch.setattr(served, "MAX_BODY_BYTES", 10)
+    pieces = [{"type": "http.request", "body": BODY[:20], "more_body": True}] * 2
+    server, got = Server(*pieces), []
+
+    async def app(scope, receive, send):
+        got.extend([await receive(), await receive()])
+        for message in [START, *map(part, CHAT), LAST]:
+            await send(message)
+
+    await StreamMiddleware(app)(scope(), server.receive, server.send)
+
+    assert (got, watched.started[0].model) == (pieces, "unknown")
 
 
 @pytest.mark.parametrize("kind", ["websocket", "lifespan"])

@@ -112,3 +112,14 @@ def test_a_forked_child_has_a_thread_of_its_own():
     _, status = os.waitpid(pid, 0)
 
     assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_a_thread_forgotten_is_no_longer_told_of_collections():
+    reaper, dropped = Reaper(), Dropped()
+    reaper.ready()
+    reaper.forget_thread()
+    reaper.forget_thread()
+    reaper.drop(dropped)
+
+    assert reaper._on_collection not in gc.callbacks
+    assert (reaper.flush(), len(dropped.ends)) == (True, 1)

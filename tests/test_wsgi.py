@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from provider import CHAT, COMPLETION, TEXT
 from watching import watching
 
-from otel_stream import call
+from otel_stream import call, served
 from otel_stream.wsgi import StreamWSGIMiddleware
 
 BODY = json.dumps({"model": "gpt-5", "stream": True, "metadata": {"agent_type": "planner"}}).encode()
@@ -109,6 +109,21 @@ def test_the_body_is_noted_however_it_is_read(watched, read):
     (started,) = watched.started
 
     assert (started.agent_type, started.model) == ("planner", "gpt-5")
+
+
+def test_the_input_of_other_methods_stays_what_it_is(watched):
+    stream = io.BytesIO()
+    given = []
+    run(streaming(read=given.append), environ(REQUEST_METHOD="GET", **{"wsgi.input": stream}))
+
+    assert given == [stream]
+
+
+def test_a_body_beyond_the_cap_passes_without_being_noted(watched, monkeypatch):
+    monkeypatch.setattr(served, "MAX_BODY_BYTES", 10)
+    run(streaming(read=lambda stream: [stream.read(8), stream.read(8), stream.read()]))
+
+    assert watched.started[0].model == "unknown"
 
 
 def test_the_input_keeps_its_other_methods(watched):

@@ -17,6 +17,9 @@ from instrumentation.contract import CHAT_REQUEST, ClientContract, Got
 from provider import CHAT, TEXT, sse
 from watching import watching
 
+from otel_stream.instrumentation._tap import begin
+from otel_stream.instrumentation.httpx import async_stream
+from otel_stream.meaning import Request
 from otel_stream.outcome import class_name
 
 FAMILY = [httpx, httpx2, httpxyz]
@@ -280,6 +283,26 @@ def test_a_request_sent_again_after_a_redirect_is_watched_again(module, watched)
         client.send(request)
 
     assert watched.outcomes == ["completed", "completed"]
+
+
+async def test_streams_that_are_no_generators_are_watched_too(watched):
+    class Body(httpx.AsyncByteStream):
+        def __init__(self):
+            self.chunks = list(CHAT)
+
+        def __aiter__(self):
+            return self
+
+        async def __anext__(self):
+            if not self.chunks:
+                raise StopAsyncIteration
+            return self.chunks.pop(0)
+
+    tap = begin(Request("POST", URL, {}, b'{"model": "gpt-5", "stream": true}'), {})
+    tap.responded(200, {"content-type": "text/event-stream"})
+    got = [chunk async for chunk in async_stream(httpx)(Body(), tap)]
+
+    assert (got, watched.outcomes) == (list(CHAT), ["completed"])
 
 
 def test_request_bodies_that_stream_are_not_read(module, watched):
