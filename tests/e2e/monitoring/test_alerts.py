@@ -70,7 +70,7 @@ def test_an_alert_about_cost_is_delivered(monitored):
     def delivered():
         return [
             alert
-            for path, body in list(monitored.delivered.calls)
+            for path, body in list(monitored.delivered)
             for alert in body["alerts"]
             if path == "/on-call" and alert["labels"]["alertname"] == "LLMCostBurst"
         ]

@@ -17,7 +17,7 @@ NAMES = ("overview.json", "cost.json", "streams.json")
 
 
 def board(monitored, name):
-    return json.loads((monitored.folder / "shipped" / name).read_text())
+    return json.loads((monitored.shipped / name).read_text())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -64,14 +64,14 @@ def test_exemplars_lead_to_traces_that_were_exported(monitored):
 
 
 def test_metrics_keep_the_naming_rules(monitored):
-    page = get(f"http://127.0.0.1:{monitored.metrics}/metrics")
+    page = get(f"http://{monitored.metrics}/metrics")
     ours = "".join(
         line + "\n"
         for line in page.splitlines()
         if "llm_stream_" in line and not re.search(r"_created\b", line)
     )
     checked = subprocess.run(
-        [monitored.bin / "promtool", "check", "metrics"],
+        [monitored.programs / "promtool", "check", "metrics"],
         input=ours,
         capture_output=True,
         text=True,
