@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from otel_stream._guard import guarded
+from otel_stream._guard import guarded, guarded_step
 from otel_stream.call import CallContext
 from otel_stream.meaning import CallFacts, Request
 from otel_stream.outcome import HTTP_ERROR, ending_of
@@ -57,6 +57,8 @@ class ServedCall:
         self._is_stream = False
         self._cache_hit = False
         self._tap: Tap | None = None
+        self._told_here: Callable[[bytes], None] | None = None
+        """Reads the answer once it is clear that it is told from here."""
         self._complete = False
 
     # -- what the server tap tells -------------------------------------------------------------------
@@ -88,21 +90,27 @@ class ServedCall:
         else:
             self._look_away()
 
-    @guarded("served.sending")
+    @guarded_step("served.sending")
     def sending(self, chunk: bytes | memoryview) -> None:
         """A part of the answer's body is about to go out."""
-        if not chunk:
-            return
-        if not isinstance(chunk, bytes):
-            chunk = bytes(chunk)  # Starlette hands memory views on
-        if not self._is_ours(chunk):
+        data = chunk if isinstance(chunk, bytes) else bytes(chunk)  # Starlette hands memory views on
+        if self._told_here is not None:
+            self._told_here(data)
+        elif data:
+            self._look_at(data)
+
+    def _look_at(self, data: bytes) -> None:
+        """Find out whether this answer has to be taken from here."""
+        if not self._is_ours(data):
             self._look_away()
             return
         if self._tap is None:
             self._tap = self._new_tap()
-        self._tap.feed(chunk)
+        self._tap.feed(data)
         if self._tap.ignored:
             self._look_away()
+        elif self._tap.recorder is not None:
+            self._told_here = self._tap.feed
 
     def complete(self) -> None:
         """The last part of the answer is about to go out."""
@@ -167,7 +175,7 @@ class ServedCall:
 
     def _look_away(self) -> None:
         self.watching = self.reading = False
-        self._tap = None
+        self._tap = self._told_here = None
         self._forget_body()
 
     # -- the inbound request -----------------------------------------------------------------------------
