@@ -5,10 +5,10 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e lint format bench fuzz coverage collector docs clean
+.PHONY: help demo test e2e lint format bench bench-peers fuzz coverage collector docs clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo '  Options go in ARGS: make demo ARGS="--duration 30", make test ARGS="-k sse -x".'
 
 demo: $(VENV)/.ready-demo ## a provider, a gateway and callers on this machine; Ctrl-C ends it
@@ -32,6 +32,9 @@ format: $(VENV)/.ready-lint ## format the code and mend what ruff can mend
 
 bench: $(VENV)/.ready-test ## measure what we add, each number with its baseline and target
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-peers: $(VENV)/.ready-test ## measure us and other instrumentations on the same streams, write docs/benchmarks.md
+	@$(BIN)/python -m benchmarks.peers $(ARGS)
 
 fuzz: $(VENV)/.ready-test ## look for bytes that break a framing, a format or the tap; 2 minutes, ARGS="--seconds 600"
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --group fuzz || true

@@ -16,6 +16,9 @@ MODULES = [
     "broadcaster",
     "pipeline",
     "formats",
+    "gateway",
+    "scrape",
+    "imports",
 ]
 
 

@@ -1,0 +1,41 @@
+"""An environment for each peer, made once and kept in .cache/peers until its requirements change."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.peers.registry import ROOT, Peer
+
+CACHE = ROOT / ".cache" / "peers"
+
+
+class InstallError(RuntimeError):
+    """pip could not install a peer; the message is its last line."""
+
+
+def python(peer: Peer) -> Path:
+    """Return the Python of the peer's environment, which is made first if need be; says what it installs.
+
+    Raises: InstallError when pip fails; the others can be measured all the same.
+    """
+    folder = CACHE / peer.name
+    wanted = hashlib.sha256("\n".join((sys.version, *peer.requirements)).encode()).hexdigest()
+    mark = folder / ".ready"
+    if not mark.exists() or mark.read_text() != wanted:
+        print(f"installing {', '.join(peer.requirements)} into {folder.relative_to(ROOT)} ...", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        _install(folder, peer.requirements)
+        mark.write_text(wanted)
+    return folder / "bin" / "python"
+
+
+def _install(folder: Path, requirements: tuple[str, ...]) -> None:
+    words = [word for requirement in requirements for word in shlex.split(requirement)]
+    command = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    done = subprocess.run([*command, *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InstallError((done.stderr.strip().splitlines() or ["pip failed"])[-1])
