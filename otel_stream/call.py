@@ -202,6 +202,12 @@ def current() -> CallContext | None:
     return CallContext(given=Who(private=True), identified=False) if call.private else None
 
 
+def is_stale() -> bool:
+    """Return whether the running code's contextvars are those of a call that has ended."""
+    call = _current.get()
+    return call is not None and call.ended
+
+
 @contextlib.contextmanager
 def entered(call: CallContext) -> Iterator[CallContext]:
     """Make `call` the current one for the block, and take no offence where the block ends elsewhere.

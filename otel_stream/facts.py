@@ -189,3 +189,14 @@ def _effort(request: Request) -> str | None:
         case {"effort": str(effort)}:
             return effort
     return None
+
+
+_PROVIDER_IDS = (
+    "x-request-id", "request-id", "apim-request-id", "x-amzn-requestid", "x-generation-id",
+    "llm_provider-x-request-id", "x-ms-request-id", "cf-ray",
+)  # fmt: skip
+
+
+def provider_request_id(headers: Mapping[str, str]) -> str | None:
+    """Return the provider's own id of an attempt, which its support asks for; None where it sent none."""
+    return next((headers[name] for name in _PROVIDER_IDS if name in headers), None)

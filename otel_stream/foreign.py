@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from opentelemetry import context, trace
+from opentelemetry.instrumentation.utils import is_http_instrumentation_enabled
 
 from otel_stream.processor.attributes import is_llm_call
 
-_SUPPRESSION_KEYS = (
-    "suppress_instrumentation",
-    "suppress_http_instrumentation",
-    "suppress_language_model_instrumentation",
-)
+_LANGUAGE_MODEL_KEY = "suppress_language_model_instrumentation"  # OpenLLMetry's
 
 
 def suppressed() -> bool:
     """Return whether somebody asked that calls from here be left alone."""
-    here = context.get_current()
-    return any(here.get(key) for key in _SUPPRESSION_KEYS)
+    return not is_http_instrumentation_enabled() or bool(context.get_value(_LANGUAGE_MODEL_KEY))
 
 
 def covered(mode: str) -> bool:

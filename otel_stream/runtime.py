@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from opentelemetry import context, metrics, trace
+from opentelemetry import metrics, trace
 from opentelemetry.context import Context
 from opentelemetry.metrics import MeterProvider
 
@@ -254,9 +254,14 @@ class _CallSink:
 
 
 def _parent(call: CallContext | None) -> Context | None:
-    """The running code's span if it has one, else the call's: gateways without server spans have one too."""
-    here = context.get_current()
-    if call is None or trace.get_current_span(here).get_span_context().is_valid:
+    """The running code's span if it has one, else the call's: gateways without server spans have one too.
+
+    A worker keeps the contextvars of the request that began it; a span long ended is nobody's parent.
+    """
+    span = trace.get_current_span()
+    if calls.is_stale() and not span.is_recording():
+        return Context()
+    if call is None or span.get_span_context().is_valid:
         return None
     return call.parent
 

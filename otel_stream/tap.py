@@ -16,7 +16,7 @@ import msgspec
 from otel_stream import prompts, wire
 from otel_stream._guard import guarded, guarded_reader, skipped
 from otel_stream.decompress import Decompress, Undecodable, decompressor
-from otel_stream.facts import facts
+from otel_stream.facts import facts, provider_request_id
 from otel_stream.framing import DEFAULT_MAX_FRAME_BYTES, Framing
 from otel_stream.framing.undeclared import BY_CONTENT_TYPE, Undeclared
 from otel_stream.meaning import CallFacts, Failure, Frame, Meaning, Request, error_document, read_failure
@@ -27,10 +27,6 @@ from otel_stream.recorder import Ending, Recorder
 SNIFFED_FRAMES = 4  # frames looked at before an unknown stream is left alone; some begin with a ping
 MAX_ERROR_BYTES = 64 << 10  # of an error body; providers' are below 4 KiB
 
-_PROVIDER_IDS = (
-    "x-request-id", "request-id", "apim-request-id", "x-amzn-requestid", "x-generation-id",
-    "llm_provider-x-request-id", "x-ms-request-id", "cf-ray",
-)  # fmt: skip
 
 Reader: TypeAlias = Callable[[bytes], None]
 OpenStream: TypeAlias = Callable[[CallFacts, "float | None"], Recorder]
@@ -41,9 +37,9 @@ class Tap:
     """One HTTP exchange. Not thread-safe; `end` may come from anywhere and counts once."""
 
     __slots__ = (
-        "_began", "_body", "_body_left", "_capture", "_decode", "_decompress", "_ended", "_format", "_framing",
-        "_lazy", "_max_frame", "_open", "_parser", "_read", "_request", "_sniffs", "facts", "ignored",
-        "recorder", "status",
+        "_began", "_body", "_body_left", "_capture", "_decode", "_decompress", "_ended", "_format",
+        "_framing", "_lazy", "_max_frame", "_open", "_parser", "_read", "_request", "_sniffs", "facts",
+        "ignored", "recorder", "status",
     )  # fmt: skip
 
     def __init__(
@@ -145,9 +141,7 @@ class Tap:
 
     def _note_head(self, recorder: Recorder, headers: Mapping[str, str]) -> None:
         recorder.status = self.status
-        recorder.provider_request_id = next(
-            (headers[name] for name in _PROVIDER_IDS if name in headers), None
-        )
+        recorder.provider_request_id = provider_request_id(headers)
         if self.status >= HTTP_ERROR:
             self._body_left = MAX_ERROR_BYTES
             recorder.attributes["error_header"] = (

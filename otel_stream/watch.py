@@ -25,8 +25,9 @@ class Watch:
     def wake(self) -> None:
         """Make sure the thread runs. Cheap: once it does, this is one comparison."""
         if self._thread is None and self._starting.acquire(blocking=False):
-            self._thread = threading.Thread(target=self._run, name="otel-stream-watch", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="otel-stream-watch", daemon=True)
+            thread.start()
+            self._thread = thread  # only now: `stop` joins what it finds here
 
     def stop(self) -> None:
         """Stop looking; returns when the thread is through."""

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from otel_stream.facts import MAX_NAME, facts, provider_of, settings
+from otel_stream.facts import MAX_NAME, facts, provider_of, provider_request_id, settings
 from otel_stream.meaning import Request
 
 
@@ -111,3 +111,8 @@ def test_settings_may_stand_in_a_member_of_their_own():
 
     assert settings(request, "config", names) == {"gen_ai.request.max_tokens": 9}
     assert settings(request, "missing", names) == {}
+
+
+def test_the_provider_s_own_id_is_found_under_its_vendor_s_name():
+    assert provider_request_id({"request-id": "req_011", "cf-ray": "9a"}) == "req_011"
+    assert provider_request_id({"date": "today"}) is None

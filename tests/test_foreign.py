@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from opentelemetry import context, trace
+from opentelemetry.instrumentation.utils import suppress_http_instrumentation, suppress_instrumentation
 from opentelemetry.sdk.trace import TracerProvider
 
 from otel_stream import foreign
@@ -14,16 +17,19 @@ def tracer():
     return TracerProvider().get_tracer("another.instrumentation")
 
 
+@contextlib.contextmanager
+def suppress_language_models():
+    token = context.attach(context.set_value("suppress_language_model_instrumentation", True))
+    yield
+    context.detach(token)
+
+
 @pytest.mark.parametrize(
-    "key",
-    ["suppress_instrumentation", "suppress_http_instrumentation", "suppress_language_model_instrumentation"],
+    "suppress", [suppress_instrumentation, suppress_http_instrumentation, suppress_language_models]
 )
-def test_a_suppression_key_is_respected(key):
-    token = context.attach(context.set_value(key, True))
-    try:
+def test_suppression_is_respected(suppress):
+    with suppress():
         suppressed = foreign.suppressed()
-    finally:
-        context.detach(token)
 
     assert (suppressed, foreign.suppressed()) == (True, False)
 

@@ -343,3 +343,17 @@ def test_flushing_without_an_sdk_does_nothing(make):
     process.runtime._providers = (object(),)
 
     process.runtime.flush()
+
+
+def test_a_worker_s_old_span_is_nobody_s_parent(make):
+    """A queue worker made during a request keeps that request's contextvars for ever."""
+    process = make()
+    call = CallContext({})
+    span = process.tracer_provider.get_tracer("server").start_span("POST /chat")
+
+    with trace.use_span(span), entered(call):
+        call.end()
+        span.end()
+        process.exchange(CHAT, ANSWER)
+
+    assert process.spans.get_finished_spans()[-1].parent is None
