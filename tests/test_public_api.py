@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 import otel_stream
 
 HEAVY = (
@@ -32,10 +34,16 @@ def modules_after(statement: str) -> set[str]:
 
 
 def test_every_public_name_is_there():
-    public = getattr(otel_stream, "__all__", [])
+    public = otel_stream.__all__
 
     assert [name for name in public if not hasattr(otel_stream, name)] == []
-    assert sorted(set(public)) == sorted(public)
+    assert sorted(set(public)) == sorted(public) == sorted(otel_stream._HOME_OF)
+    assert set(public) <= set(dir(otel_stream))
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'telepathy'"):
+        otel_stream.telepathy  # noqa: B018 - the attribute is what is tested
 
 
 def test_importing_the_package_loads_no_client_server_or_screen():
