@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 from otel_stream.events import Outcome
 from otel_stream.meaning import Failure
+from otel_stream.redact import without_secrets
 
 Ending: TypeAlias = Literal["eof", "closed", "cancelled", "failed", "timeout", "abandoned"]
 """What ended it: the body's end, an early close, a cancelled task, an exception, a timeout, nobody."""
@@ -61,13 +62,16 @@ def outcome_of(*, failed: bool, terminal: bool, ending: Ending, hung_up: bool) -
 
 
 def message_of(outcome: Outcome, failure: Failure | None, status: int, error: BaseException | None) -> str:
-    """Return a message for people: the provider's, the HTTP status, the exception's, or what happened."""
+    """Return a message for people: the provider's, the HTTP status, the exception's, or what happened.
+
+    Of what others say, keys and echoes of the request are left out.
+    """
     if failure is not None and failure.message:
-        return failure.message[:MAX_MESSAGE]
+        return without_secrets(failure.message[:MAX_MESSAGE])
     if outcome == "error" and status >= HTTP_ERROR:
         return f"HTTP {status}"
     if error is not None and outcome in ("error", "timeout"):
-        return (str(error) or type(error).__name__)[:MAX_MESSAGE]
+        return without_secrets(str(error)[:MAX_MESSAGE]) or type(error).__name__
     return _MESSAGES[outcome]
 
 
