@@ -16,6 +16,7 @@ OUTPUT = of("tokens_total", ANY_ASKER, 'token_type="output"')
 ESTIMATED = of("tokens_total", ANY_ASKER, 'usage_source="estimated"')
 CACHED = of("token_details_total", ANY_ASKER, 'detail="cache_read"')
 REASONING = of("token_details_total", ANY_ASKER, 'detail="reasoning"')
+UNREPORTED = of("usage_missing_total", 'outcome="completed"')
 PER_HOUR = "* 3600"
 PER_30_DAYS = "* 2592000"
 
@@ -167,18 +168,24 @@ TRUST = [
         "Calls over the time range whose tokens have no known price; a line in the file that"
         " OTEL_STREAM_PRICES names cures it.",
         ("provider", "model", "reason"),
-        Column("Calls", "short", total(gained(of("unpriced_total")), "provider", "model", "reason")),
+        Column(
+            "Calls", "short", f"{total(gained(of('unpriced_total')), 'provider', 'model', 'reason')} > 0", 0
+        ),
         width=THIRD,
     ),
     lines(
-        "Streams without reported usage",
-        "Calls a second that produced output and reported no tokens. Completed ones usually lack"
-        " stream_options.include_usage in the request.",
-        "ops",
-        query(total(rate(of("usage_missing_total")), "model", "outcome"), "{{model}} {{outcome}}"),
+        "Completed without reported usage",
+        "Answers a second that were completed and reported no tokens, by model. Usually the request lacks"
+        " stream_options.include_usage.",
+        "reqps",
+        query(f"{total(rate(UNREPORTED), 'model')} > 0", "{{model}}"),
         stacked=True,
         width=HALF,
-        link=links.traces("Traces without usage", 'span.otel_stream.usage_source != "provider"'),
+        link=links.traces(
+            "Traces without usage",
+            'span.otel_stream.usage_source = "none"',
+            'span.otel_stream.outcome = "completed"',
+        ),
     ),
     lines(
         "Spend per hour by where it was seen",

@@ -67,11 +67,13 @@ NOW = [
 LATENCY = [
     lines(
         "Time to first token",
-        "Median and 95th percentile by model, from the request to the first content. Dots are traces.",
+        "All models, from the request to the first content, reasoning and tool calls included. Dots are"
+        " traces; the streams board has it by model.",
         "s",
-        query(quantile(0.5, "time_to_first_token_seconds", "model"), "{{model}} p50", exemplar=True),
-        query(quantile(0.95, "time_to_first_token_seconds", "model"), "{{model}} p95", exemplar=True),
-        link=links.traces("Traces of this model", OF_THIS_MODEL),
+        query(quantile(0.5, "time_to_first_token_seconds"), "p50"),
+        query(quantile(0.95, "time_to_first_token_seconds"), "p95"),
+        query(quantile(0.99, "time_to_first_token_seconds"), "p99", exemplar=True),
+        link=links.traces("Slow starts", "span.gen_ai.response.time_to_first_chunk > 5"),
     ),
     heat(
         "Gaps between output chunks",
@@ -122,7 +124,7 @@ TROUBLE = [
     lines(
         "Errors by type",
         "Calls a second that failed on our side of the caller. Dots are traces.",
-        "ops",
+        "reqps",
         query(total(rate(of("errors_total")), "error_type"), "{{error_type}}", exemplar=True),
         stacked=True,
         link=links.traces("Traces of failed calls", "status = error"),
@@ -131,7 +133,7 @@ TROUBLE = [
         "Cancelled, cut off and stalled",
         "Calls a second whose caller hung up, whose reader went away or whose answer broke off, and gaps that"
         " were longer than the stall threshold. What was produced until then was billed.",
-        "ops",
+        "reqps",
         query(total(rate(CUT), "outcome"), "{{outcome}}"),
         query(total(rate(of("stalls_total"))), "stalls"),
         link=links.board("Streams that stall and end early", "otel-stream-streams"),
@@ -139,7 +141,7 @@ TROUBLE = [
     lines(
         "Live events dropped by subscriber",
         "Events a slow reader of the live feed never saw. Spans and counters do not depend on it.",
-        "ops",
+        "cps",
         query(total(rate(of("events_dropped_total", process=True)), "subscriber"), "{{subscriber}}"),
     ),
 ]

@@ -16,7 +16,7 @@ SOURCE = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
 
 WIDTH = 24  # columns of Grafana's grid
 THIRD, HALF = WIDTH // 3, WIDTH // 2
-STAT_HEIGHT, GRAPH_HEIGHT = 4, 8
+STAT_HEIGHT, GRAPH_HEIGHT = 4, 9
 
 
 def query(expr: str, legend: str = "", *, exemplar: bool = False) -> prometheus.Dataquery:
@@ -98,6 +98,8 @@ def lines(
             .placement(common.LegendPlacement.BOTTOM)
             .show_legend(show_legend=True)
             .calcs(["lastNotNull", "max"])
+            .sort_by("Last *")
+            .sort_desc(sort_desc=True)
         )
         .height(GRAPH_HEIGHT)
         .span(width)
@@ -147,11 +149,12 @@ def heat(
 
 
 class Column(NamedTuple):
-    """A column of values in a table."""
+    """A column of values in a table. `decimals` None: as many as it takes."""
 
     name: str
     unit: str
     expr: str
+    decimals: int | None = None
 
 
 def ranking(
@@ -165,7 +168,9 @@ def ranking(
     """A table of values by labels, the largest of the first column on top."""
     one = len(columns) == 1
     values = {f"Value #{letter}": column.name for letter, column in zip("ABCDEFGH", columns, strict=False)}
-    names = {name: name.capitalize() for name in by} | ({"Value": columns[0].name} if one else values)
+    names = {name: name.replace("_", " ").capitalize() for name in by} | (
+        {"Value": columns[0].name} if one else values
+    )
     panel = (
         table.Panel()
         .title(title)
@@ -191,8 +196,11 @@ def ranking(
         )
     )
     for column in columns:
-        unit = models.DynamicConfigValue(id_val="unit", value=column.unit)
-        panel.override_by_name(column.name, [unit])
+        options = {"unit": column.unit, "decimals": column.decimals}
+        panel.override_by_name(
+            column.name,
+            [models.DynamicConfigValue(name, value) for name, value in options.items() if value is not None],
+        )
     return panel if link is None else panel.data_links([link])
 
 

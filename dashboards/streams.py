@@ -124,7 +124,7 @@ FLOW = [
     lines(
         "Stalls by model",
         "Gaps a second that were longer than the stall threshold, of streams that have ended since.",
-        "ops",
+        "reqps",
         query(total(rate(of("stalls_total")), "model"), "{{model}}"),
         stacked=True,
         link=links.traces("Traces of this model", OF_THIS_MODEL),
@@ -143,7 +143,7 @@ ENDS = [
         "Ends by outcome",
         "Calls a second. cancelled: the caller hung up; abandoned: nobody read on; incomplete: the answer"
         " broke off.",
-        "ops",
+        "reqps",
         query(total(rate(ENDED), "outcome"), "{{outcome}}"),
         stacked=True,
         link=links.traces("Traces of this outcome", f'span.otel_stream.outcome = "{links.label("outcome")}"'),
@@ -171,7 +171,7 @@ ENDS = [
         "Failed calls over the time range.",
         ("provider", "model", "error_type"),
         Column(
-            "Calls", "short", f"{total(gained(of('errors_total')), 'provider', 'model', 'error_type')} > 0"
+            "Calls", "short", f"{total(gained(of('errors_total')), 'provider', 'model', 'error_type')} > 0", 0
         ),
         width=16,
         link=links.traces(
@@ -184,7 +184,7 @@ ENDS = [
         "Calls by where they were seen",
         "upstream: at the gateway's HTTP client. downstream: only where the gateway answers, as with a cache"
         " hit. foreign: in another library's span. manual: told by your own code.",
-        "ops",
+        "reqps",
         query(total(rate(ENDED), "source"), "{{source}}"),
         stacked=True,
     ),
@@ -194,7 +194,7 @@ PIPELINE = [
     lines(
         "Live events",
         "Events a second sent to subscribers. None are sent while nobody listens, but for starts and ends.",
-        "ops",
+        "cps",
         query(total(rate(of("events_published_total", process=True)), "instance"), "{{instance}}"),
     ),
     lines(
@@ -207,29 +207,29 @@ PIPELINE = [
     lines(
         "Events dropped by subscriber",
         "Events a slow reader of the live feed never saw. Spans and counters do not depend on it.",
-        "ops",
+        "cps",
         query(total(rate(of("events_dropped_total", process=True)), "subscriber"), "{{subscriber}}"),
     ),
     lines(
         "Errors of our own by stage",
         "Bugs of otel_stream and input it passed over. The application's streams are unaffected; the log has"
         " the tracebacks.",
-        "ops",
+        "cps",
         query(total(rate(of("instrumentation_errors_total", process=True)), "stage"), "{{stage}}"),
     ),
     lines(
         "Label values without room",
         "Names beyond the bound on models, agents, tenants … a second, which are counted under _other.",
-        "ops",
+        "cps",
         query(total(rate(of("label_overflow_total", process=True)), "label"), "{{label}}"),
     ),
     ranking(
         "Versions",
-        "What each process runs, and the prices it knows.",
+        "Which otel_stream each instance runs, and the genai-prices it takes prices from, by processes.",
         ("instance", "version", "updated"),
-        Column("Processes", "short", total(of("build_info", process=True), "instance", "version")),
+        Column("otel_stream", "short", total(of("build_info", process=True), "instance", "version")),
         Column(
-            "Price tables",
+            "genai-prices",
             "short",
             total(of("price_table_info", process=True), "instance", "version", "updated"),
         ),

@@ -28,7 +28,7 @@ Rule = Callable[..., Iterable[str]]
 # Ranges that nobody would write, so that a query's own range is told from Grafana's.
 RATE_RANGES = {timedelta(seconds=23), timedelta(seconds=307)}
 VARIABLES = {"$__rate_interval": "23s", "$__range": "307s", "$__interval": "5s", "$budget": "3000"}
-UNITS = {"short", "none", "s", "ms", "percentunit", "currencyUSD", "ops", "reqps"}
+UNITS = {"short", "none", "s", "ms", "percentunit", "currencyUSD", "reqps", "cps"}
 OF_THE_SCRAPE = {"job", "instance"}
 SPAN_ATTRIBUTES = {
     semconv.REQUEST_ID, semconv.REQUEST_MODEL, semconv.AGENT_TYPE, semconv.TENANT, semconv.OUTCOME,

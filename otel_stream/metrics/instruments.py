@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.metrics_core import Metric as Family
 
 from otel_stream.metrics import multiprocess
-from otel_stream.metrics.labels import Children, LabelValues, Metric
+from otel_stream.metrics.labels import LABEL_SETS, MAX_VALUES, Children, LabelValues, Metric
 from otel_stream.recorder import GAP_BOUNDS_SECONDS
 
 NAMESPACE = "llm_stream"
@@ -131,6 +131,8 @@ class Instruments:
     def _describe(self) -> None:
         self.build_info[(_version("otel-stream"),)].set(1)
         self.price_table_info[(_version("genai-prices"), "bundled")].set(1)
+        for label in (*MAX_VALUES, LABEL_SETS):
+            self.label_overflow[(label,)]
         self.events_published[()]
         self.subscribers[()]
 

@@ -26,6 +26,9 @@ MAX_VALUES = {
 }
 """Values each open label may take; all other labels are closed sets of ours."""
 
+LABEL_SETS = "label_sets"
+"""What overflows where all values have room, but not all their combinations."""
+
 Child_co = TypeVar("Child_co", covariant=True)
 T = TypeVar("T")
 
@@ -75,7 +78,7 @@ class Children(dict[tuple[str, ...], T]):
 
     def __missing__(self, values: tuple[str, ...]) -> T:
         if len(self) >= MAX_LABEL_SETS:
-            self._overflowed("label_sets")
+            self._overflowed(LABEL_SETS)
             pairs = zip(self._labels, values, strict=True)
             values = tuple(OTHER if label in MAX_VALUES else value for label, value in pairs)
             if values in self:

@@ -81,6 +81,7 @@ class OwnMetrics:
         to.subscribers[()].set(len(subscribers))
         backlogs: Tally[str] = Tally()
         for subscriber in subscribers:
+            to.events_dropped[to.values.admit("subscriber", subscriber.name), LAGGED]  # 0 from the beginning
             backlogs[subscriber.name] += min(subscriber.backlog, broadcaster.capacity)
         self._show_queues(self._named("subscriber", backlogs))
 

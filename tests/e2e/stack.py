@@ -22,10 +22,10 @@ BIN = Path(sys.executable).parent
 
 
 @contextlib.contextmanager
-def provider(folder, *, seed=1, speed=4):
+def provider(folder, *, seed=1, speed=4, pause=0):
     """Run the demo's provider with the odd models; gives its address."""
     port = free_port()
-    env = environment(PYTHONPATH=str(TESTS), E2E_SEED=str(seed), E2E_SPEED=str(speed))
+    env = environment(PYTHONPATH=str(TESTS), E2E_SEED=str(seed), E2E_SPEED=str(speed), E2E_PAUSE=str(pause))
     with Process(uvicorn("e2e.odd_provider:app", port), folder / "provider.log", env) as process:
         process.ready(f"http://127.0.0.1:{port}/healthz")
         yield f"http://127.0.0.1:{port}"
@@ -101,11 +101,11 @@ def _takes(port):
 
 
 @contextlib.contextmanager
-def prometheus(programs, folder, metrics, alertmanager="127.0.0.1:1", *, budget=3000):
+def prometheus(programs, folder, metrics, alertmanager="127.0.0.1:1", *, budget=3000, scrape_seconds=2):
     """Run Prometheus with what `otel-stream dashboards` writes, pointed at this gateway, more often."""
     assert cli.main(["dashboards", str(folder), "--budget", str(budget)]) == 0
     config = yaml.safe_load((folder / "prometheus.yml").read_text())
-    config["global"] = {"scrape_interval": "2s", "evaluation_interval": "1s"}
+    config["global"] = {"scrape_interval": f"{scrape_seconds}s", "evaluation_interval": "1s"}
     config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = [alertmanager]
     (job,) = [job for job in config["scrape_configs"] if job["job_name"] == "gateway"]
     job["static_configs"] = [{"targets": [metrics]}]

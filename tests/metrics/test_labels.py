@@ -101,3 +101,9 @@ def test_series_of_endless_names_are_not_remembered(metered):
 def test_an_empty_registry_is_not_filled_by_looking(another):
     assert isinstance(another.registry, CollectorRegistry)
     assert another.samples("llm_stream_label_overflow_total") == {}
+
+
+def test_overflow_is_counted_from_0(metered):
+    """A counter that is born at 1 shows no increase, so the alert would miss the first one."""
+    for label in (*labels.MAX_VALUES, labels.LABEL_SETS):
+        assert metered.total("llm_stream_label_overflow_total", label=label) == 0

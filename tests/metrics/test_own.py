@@ -25,6 +25,14 @@ def test_published_and_lost_events_are_counted_by_subscriber(metered):
     slow.close()
 
 
+def test_what_a_subscriber_loses_is_counted_from_0(metered):
+    """A counter that is born at 3 shows no increase."""
+    subscriber = metered.broadcaster.subscribe(name="screen")
+
+    assert metered.total("llm_stream_events_dropped_total", subscriber="screen") == 0
+    subscriber.close()
+
+
 def test_losses_stay_counted_when_the_subscriber_has_gone(metered):
     slow = metered.broadcaster.subscribe(name="screen")
     send(metered, 1003)

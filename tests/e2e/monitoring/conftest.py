@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import threading
-import urllib.request
 from types import SimpleNamespace
 
 import pytest
 from e2e import debian, otlp, stack
 from e2e.monitoring import acts
+from e2e.odd_provider import ODD, call
 from e2e.processes import until
 
 from otel_stream.demo.load import Load
 
-ODD_MODELS = ("e2e-unpriced", "e2e-no-usage", "e2e-stall", "e2e-odd")
 TENANTS = 210  # there is room for 200
 BUDGET = 0.02  # dollars for 30 days: any spend at all is an alert
 
@@ -136,16 +134,8 @@ def _odd_calls(url, stop):
     """First one for each tenant, more than there is room for; then one of each odd model in turn."""
     for number in range(TENANTS):
         if not stop.is_set():
-            _call(url, ODD_MODELS[0], f"tenant-{number}")
+            call(url, "house-70b", f"tenant-{number}")
     while not stop.is_set():
-        for model in ODD_MODELS:
-            _call(url, model)
+        for model in ODD:
+            call(url, model)
             stop.wait(0.2)
-
-
-def _call(url, model, tenant="acme"):
-    body = {"model": model, "stream": True, "messages": [{"role": "user", "content": "Say hello."}]}
-    headers = {"content-type": "application/json", "x-tenant-id": tenant, "x-agent-type": "tester"}
-    request = urllib.request.Request(f"{url}/v1/chat/completions", json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        answer.read()
