@@ -52,6 +52,8 @@ class CallContext:
         """LLM calls this call made so far, streaming or not."""
         self.upstream_succeeded = 0
         """Those of them that streamed and were completed."""
+        self.upstream_spoke = 0
+        """Those of them that streamed some of an answer and have ended, however that was."""
         self.upstream_failed = 0
         """Those of them, streaming or not, that ended in any other way than completed."""
         self._metadata = metadata
@@ -139,8 +141,11 @@ class CallContext:
 
     @property
     def is_covered(self) -> bool:
-        """Whether an upstream stream tells this call's answer: one is open or was completed."""
-        return self.upstream_succeeded > 0 or self.upstream_open > 0
+        """Whether an upstream stream tells this call's answer: one is open, was completed or broke off.
+
+        What was said before it broke off may go out to the caller long after.
+        """
+        return self.upstream_succeeded > 0 or self.upstream_spoke > 0 or self.upstream_open > 0
 
     def opened(self, stream: Stream) -> None:
         """Note a stream of this call; one taken from the server tap is the call itself and not counted."""
@@ -159,6 +164,7 @@ class CallContext:
             if self._streams.pop(stream.request_id, None) is None:
                 return
             self.upstream_succeeded += outcome == "completed" and stream.facts.streaming
+            self.upstream_spoke += stream.chunks > 0 and stream.facts.streaming
             self.upstream_failed += outcome != "completed"
         if self.outer is not None:
             self.outer.closed(stream, outcome)

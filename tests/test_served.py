@@ -125,6 +125,17 @@ def test_what_failed_upstream_is_not_told_again_but_a_success_after_it_is(watche
     )  # fmt: skip
 
 
+def test_what_broke_off_upstream_is_not_told_again_when_it_goes_out_late(watched):
+    """lm-proxy puts what it reads into a queue; the provider may have failed before any of it goes out."""
+    asked = request(watched)
+    broken = upstream(watched, asked)
+    broken.delta("Hello")
+    broken.end("failed", OSError("no luck"))
+    answer(asked)
+
+    assert [event.source for event in watched.started] == ["upstream"]
+
+
 def test_the_time_counts_from_the_arrival_of_the_request(watched):
     asked = request(watched)
     upstream(watched, asked, streaming=False).end("eof")
