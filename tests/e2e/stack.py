@@ -32,33 +32,47 @@ def provider(folder, *, seed=1, speed=4, pause=0):
 
 
 @contextlib.contextmanager
-def gateway(folder, app, upstream, *options, **env):
+def gateway(folder, app, upstream, *options, server=None, **env):
     """Run the demo's gateway under opentelemetry-instrument; gives both its addresses and the process."""
     port, metrics = free_port(), free_port()
-    command = [BIN / "opentelemetry-instrument", *uvicorn(app, port, *options)]
-    settings = environment(
-        PYTHONPATH=str(TESTS),
-        OPENAI_BASE_URL=upstream,
-        ANTHROPIC_BASE_URL=upstream,
-        OTEL_SERVICE_NAME="gateway",
-        OTEL_LOGS_EXPORTER="otlp",
-        OTEL_METRIC_EXPORT_INTERVAL="1000",
-        OTEL_BSP_SCHEDULE_DELAY="200",
-        OTEL_BLRP_SCHEDULE_DELAY="200",
-        OTEL_EXPORTER_PROMETHEUS_PORT=str(metrics),
-        OTEL_STREAM_METRIC_LABELS="agent,tenant",
-        OTEL_STREAM_STALL_SECONDS="1",
-        OTEL_STREAM_EVENTS="both",
-        OTEL_STREAM_SEMCONV="dup",
-        **env,
-    )
-    with Process(command, folder / "gateway.log", settings) as process:
+    command = [BIN / "opentelemetry-instrument", *(server or uvicorn)(app, port, *options)]
+    settings = {
+        "PYTHONPATH": str(TESTS),
+        "OPENAI_BASE_URL": upstream,
+        "ANTHROPIC_BASE_URL": upstream,
+        "OTEL_SERVICE_NAME": "gateway",
+        "OTEL_LOGS_EXPORTER": "otlp",
+        "OTEL_METRIC_EXPORT_INTERVAL": "1000",
+        "OTEL_BSP_SCHEDULE_DELAY": "200",
+        "OTEL_BLRP_SCHEDULE_DELAY": "200",
+        "OTEL_EXPORTER_PROMETHEUS_PORT": str(metrics),
+        "OTEL_STREAM_METRIC_LABELS": "agent,tenant",
+        "OTEL_STREAM_STALL_SECONDS": "1",
+        "OTEL_STREAM_EVENTS": "both",
+        "OTEL_STREAM_SEMCONV": "dup",
+    }
+    with Process(command, folder / "gateway.log", environment(**(settings | env))) as process:
         process.ready(f"http://127.0.0.1:{port}/healthz")
         yield SimpleNamespace(url=f"http://127.0.0.1:{port}", metrics=f"127.0.0.1:{metrics}", process=process)
 
 
 def uvicorn(app, port, *more):
     return [sys.executable, "-m", "uvicorn", app, "--port", port, "--log-level", "warning", *more]
+
+
+def gunicorn(app, port, *more):
+    worker = "uvicorn_worker.UvicornWorker"
+    return [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        app,
+        "--bind",
+        f"127.0.0.1:{port}",
+        "--worker-class",
+        worker,
+        *more,
+    ]
 
 
 @contextlib.contextmanager

@@ -48,13 +48,13 @@ def play(gateway, upstream, prometheus, folder, received):
         assert set(callers.map(lambda p: call(gateway.url, p), answered)) == {"answered"}
         list(callers.map(lambda p: call(gateway.url, p), BROKEN))
         assert set(callers.map(lambda p: call(gateway.url, p, leave=True), HUNG_UP)) == {"left"}
-        _settled(upstream, prometheus)
-        killed, were_in_flight, ends = _kill_a_worker(callers, gateway, multiproc)
+        settled(upstream, prometheus)
+        killed, were_in_flight, ends = kill_a_worker(callers, gateway, multiproc)
         answered += [p for p, end in ends if end == "answered"]
         assert set(callers.map(lambda p: call(gateway.url, p), LATER)) == {"answered"}
         answered += LATER
     lost = sum(end != "answered" for _, end in ends)
-    ledger = _settled(upstream, prometheus, lost)
+    ledger = settled(upstream, prometheus, lost)
     _kill_the_master(gateway, prometheus)
     ended = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
     return SimpleNamespace(
@@ -93,7 +93,7 @@ def call(url, plan, *, leave=False, begun=None):
     return "answered" if answer.status == 200 else f"HTTP {answer.status}"
 
 
-def _kill_a_worker(callers, gateway, multiproc):
+def kill_a_worker(callers, gateway, multiproc):
     """Kill the worker that answers most of some long calls; returns it, how many it had, and all ends."""
     begun = threading.Semaphore(0)
     calls = [(p, callers.submit(call, gateway.url, p, begun=begun)) for p in DOOMED]
@@ -115,7 +115,7 @@ def in_flight(multiproc, pid):
     return sum(value for key, value, _, _ in values if json.loads(key)[0] == "llm_stream_in_flight")
 
 
-def _settled(upstream, prometheus, lost=0):
+def settled(upstream, prometheus, lost=0):
     """Wait until nothing is open and Prometheus knows of all the provider does; returns the ledger."""
 
     def ledger():
