@@ -17,8 +17,6 @@ INPUT = of("tokens_total", 'token_type="input"')
 COST = of("cost_usd_total")
 PER_HOUR = "* 3600"
 
-OF_THIS_MODEL = f'span.gen_ai.request.model = "{links.label("model")}"'
-
 NOW = [
     number(
         "Streams in flight",
@@ -83,10 +81,11 @@ LATENCY = [
     ),
     lines(
         "Output speed, tokens per second",
-        "Median over streams, by model: output tokens after the first, by the time they took.",
+        "Output tokens after the first, by the time they took: the median stream and the slowest tenth,"
+        " by provider.",
         "short",
-        query(f"1 / {quantile(0.5, 'time_per_output_token_seconds', 'model')}", "{{model}}"),
-        link=links.traces("Traces of this model", OF_THIS_MODEL),
+        query(f"1 / {quantile(0.5, 'time_per_output_token_seconds', 'provider')}", "{{provider}} p50"),
+        query(f"1 / {quantile(0.9, 'time_per_output_token_seconds', 'provider')}", "{{provider}} p10"),
     ),
 ]
 

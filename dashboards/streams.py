@@ -107,10 +107,9 @@ FLOW = [
     ),
     lines(
         "Output speed, tokens per second",
-        "Median and slowest tenth of the streams, by model.",
+        "The median stream, by model: output tokens after the first, by the time they took.",
         "short",
-        query(f"1 / {quantile(0.5, 'time_per_output_token_seconds', 'model')}", "{{model}} p50"),
-        query(f"1 / {quantile(0.9, 'time_per_output_token_seconds', 'model')}", "{{model}} p10"),
+        query(f"1 / {quantile(0.5, 'time_per_output_token_seconds', 'model')}", "{{model}}"),
         link=links.traces("Traces of this model", OF_THIS_MODEL),
     ),
     lines(

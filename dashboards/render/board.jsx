@@ -120,9 +120,9 @@ function exemplarsOf(panel) {
 
 // Diamonds, as Grafana draws them: at the value where that is on the axis, else along the bottom.
 function Dots({ config, dots, stacked }) {
-  const hooked = useRef(false);
-  if (!hooked.current && dots.length) {
-    hooked.current = true;
+  const hooked = useRef(null);
+  if (hooked.current !== config && dots.length) {
+    hooked.current = config;
     config.addHook('draw', (u) => {
       const scale = u.series[1].scale;
       const size = 5 * devicePixelRatio;
