@@ -23,6 +23,7 @@ __all__ = ["CallFacts", "Failure", "Frame", "Meaning", "Request", "Usage"]
 
 T = TypeVar("T")
 
+LARGE_PROMPT_BYTES = 64 << 10  # larger members are searched for base64 even where nothing says so
 MAX_WORD = 128  # characters kept of an error type or code
 
 _RAW_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -98,7 +99,7 @@ class Meaning(Protocol):
 
 
 class Request:
-    """An HTTP request as a tap sees it. Lives only until the call is recognised; holds no copy of the body."""
+    """An HTTP request as a tap sees it. Lives until the call is recognised; holds no copy of the body."""
 
     def __init__(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> None:
         """`headers` has lower-case names; `body` is None when it cannot be read without consuming it."""
@@ -112,9 +113,10 @@ class Request:
         """(host, port, path, query); empty and None where the URL is not understood."""
         try:
             split = urlsplit(self.url)
-            return (split.hostname or "", split.port, split.path, split.query)
+            port = split.port
         except ValueError:
             return ("", None, "", "")
+        return (split.hostname or "", port, split.path, split.query)
 
     @property
     def host(self) -> str:
@@ -155,7 +157,7 @@ class Request:
 
 
 def _characters(raw: bytes) -> int:
-    if b"base64" in raw or len(raw) > 65536:
+    if b"base64" in raw or len(raw) > LARGE_PROMPT_BYTES:
         raw = _BASE64_RUN.sub(b"", raw)
     return len(raw)
 
