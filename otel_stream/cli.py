@@ -27,6 +27,7 @@ SUBCOMMANDS: dict[str, Subcommand] = {
     "demo": Subcommand(
         "otel_stream.demo.command", "a provider, a gateway and its callers on this machine", "demo", "httpx2"
     ),
+    "top": Subcommand("otel_stream.tui.top", "the streams in flight, on a screen", "tui", "textual"),
     "tail": Subcommand("otel_stream.tui.tail", "what happens in the gateways, as plain lines or JSON"),
     "dashboards": Subcommand(
         "otel_stream.dashboards", "write the Grafana boards, alert rules and configurations to a folder"

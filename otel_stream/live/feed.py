@@ -12,9 +12,9 @@ import secrets
 import sys
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
+from otel_stream import semconv
 from otel_stream.broadcaster import Receiver, StreamEventBroadcaster
 from otel_stream.config import Settings
 from otel_stream.events import StreamEvent, encode
@@ -49,7 +49,7 @@ class Feed:
         self._text = settings.live_text
         self._stall_seconds = settings.stall_seconds
         self._service = service_name()
-        self._version = version("otel-stream")
+        self._version = semconv.scope_version()
         self._epoch = _new_epoch()
         self._held: Receiver | None = None
         self._held_until = 0.0

@@ -6,13 +6,16 @@ A table of its own so that screen, `--once` and sorting agree; which columns fit
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from otel_stream.terminal import harmless
 from otel_stream.tui import words
 from otel_stream.tui.filter import NUMBERS, TEXTS
 from otel_stream.tui.meters import spark
 from otel_stream.tui.row import Row
+
+T = TypeVar("T")
 
 
 class Cell(NamedTuple):
@@ -22,13 +25,14 @@ class Cell(NamedTuple):
     role: str = ""
 
 
-class Column(NamedTuple):
-    """One column. `width` is in cells; columns that `grow` share what room is left."""
+@dataclass(frozen=True, slots=True)
+class Column(Generic[T]):
+    """One column of a table of `T`. `width` is in cells; columns that `grow` share what room is left."""
 
     name: str
     title: str
     width: int
-    cell: Callable[[Row, int], Cell]
+    cell: Callable[[T, int], Cell]
     need: int
     """Columns of the highest need stay longest in a narrow window."""
     right: bool = False
@@ -76,10 +80,10 @@ def _spark(row: Row, now: int) -> Cell:
     return Cell(spark(row.rates(now)), row.state(now))
 
 
-COLUMNS: tuple[Column, ...] = (
+COLUMNS: tuple[Column[Row], ...] = (
     Column("id", "stream", 8, _plain(lambda row, _: words.short_id(row.request_id)), need=9),
     Column("state", "state", 12, _state, need=10),
-    Column("model", "model", 16, _plain(lambda row, _: row.model), need=8, grow=True),
+    Column("model", "model", 16, _plain(lambda row, _: words.short_model(row.model)), need=8, grow=True),
     Column("provider", "provider", 10, _plain(lambda row, _: row.started.provider or ""), need=1),
     Column("who", "who", 12, _plain(lambda row, _: row.who), need=3, grow=True),
     Column("ttft", "1st tok", 7, _limited(_first_token, "first_token_s"), need=6, right=True),
@@ -110,11 +114,11 @@ SORT_KEYS: dict[str, Callable[[Row, int], object]] = {
 class Placed(NamedTuple):
     """A column with the width it gets."""
 
-    column: Column
+    column: Column[Any]
     width: int
 
 
-def layout(width: int, columns: Sequence[Column] = COLUMNS) -> list[Placed]:
+def layout(width: int, columns: Sequence[Column[Any]] = COLUMNS) -> list[Placed]:
     """Return the columns that fit into `width` cells with one cell between them, and their widths."""
     shown = list(columns)
     while len(shown) > 1 and _width(shown) > width:
@@ -127,5 +131,5 @@ def layout(width: int, columns: Sequence[Column] = COLUMNS) -> list[Placed]:
     return [Placed(column, column.width + extra.get(column.name, 0)) for column in shown]
 
 
-def _width(columns: Sequence[Column]) -> int:
+def _width(columns: Sequence[Column[Any]]) -> int:
     return sum(column.width for column in columns) + len(columns) - 1

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from otel_stream.terminal import harmless
+from otel_stream.tui import words
+from otel_stream.tui.columns import Cell, Column
 from otel_stream.tui.filter import TEXTS
 from otel_stream.tui.meters import percentile
 from otel_stream.tui.row import BAD, Row
@@ -63,3 +66,47 @@ def group(rows: Iterable[Row], field: str, now: int) -> list[Group]:
             groups[value] = Group(field, value)
         groups[value].add(row, now)
     return [groups[value] for value in sorted(groups, key=str.lower)]
+
+
+def _shown(read: Callable[[Group], str], role: str = "") -> Callable[[Group, int], Cell]:
+    """Return a cell's text; its role is for what is not nothing."""
+
+    def cell(group: Group, _: int) -> Cell:
+        text = harmless(read(group))
+        return Cell(text, role if text != "0" else "")
+
+    return cell
+
+
+def _in_flight(group: Group) -> str:
+    return words.count(group.in_flight)
+
+
+def _stalled(group: Group) -> str:
+    return words.count(group.stalled)
+
+
+def _first(group: Group, share: float) -> str:
+    return words.seconds(group.first_token_s(share))
+
+
+def _tokens(group: Group) -> str:
+    return words.count(group.output_tokens, estimated=group.estimated)
+
+
+def _cost(group: Group) -> str:
+    return words.money(group.cost_usd, estimated=group.estimated)
+
+
+GROUP_COLUMNS: tuple[Column[Group], ...] = (
+    Column("value", "group", 16, _shown(lambda group: group.value or "(none)"), need=10, grow=True),
+    Column("in_flight", "in flight", 9, _shown(_in_flight), need=9, right=True),
+    Column("stalled", "stalled", 7, _shown(_stalled, "stalled"), 6, right=True),
+    Column("ended", "ended", 7, _shown(lambda group: words.count(group.ended)), need=7, right=True),
+    Column("bad", "errors", 7, _shown(lambda group: words.count(group.bad), "error"), need=8, right=True),
+    Column("first", "1st tok 50", 10, _shown(lambda group: _first(group, 0.5)), need=5, right=True),
+    Column("first95", "1st tok 95", 10, _shown(lambda group: _first(group, 0.95)), need=4, right=True),
+    Column("tokens", "tokens", 9, _shown(_tokens), need=6, right=True),
+    Column("rate", "tok/s", 7, _shown(lambda group: words.rate(group.tokens_per_s)), need=6, right=True),
+    Column("cost", "cost", 10, _shown(_cost), need=7, right=True),
+)

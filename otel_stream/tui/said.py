@@ -8,15 +8,19 @@ MAX_CHARACTERS = 64 << 10  # per stream; a long answer of 16 000 tokens. The old
 
 
 class Run:
-    """A piece of one choice's answer in one channel. `length` counts withheld and dropped text as well."""
+    """A piece of one choice's answer in one channel.
 
-    __slots__ = ("channel", "index", "length", "text")
+    `length` counts all of its characters, `dropped` those that went from the beginning of `text`.
+    """
+
+    __slots__ = ("channel", "dropped", "index", "length", "text")
 
     def __init__(self, channel: Channel, index: int) -> None:
         self.channel = channel
         self.index = index
         self.text = ""
         self.length = 0
+        self.dropped = 0
 
 
 class Said:
@@ -58,6 +62,7 @@ class Said:
         for run in self.runs:
             cut = min(excess, len(run.text))
             run.text = run.text[cut:]
+            run.dropped += cut
             self.missing += cut
             self._kept -= cut
             excess -= cut

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from otel_stream.tui.row import Row, State
 
 UNKNOWN = "-"
 
+_DATE = re.compile(r"[-@]20\d{2}-?\d{2}-?\d{2}$")
 _MINUTE, _HOUR = 60, 3600
+_DIGITS = ((10, 2), (1, 3), (0.001, 4), (0, 5))
+"""From so many dollars on, so many digits after the point."""
 _SHORT = 10  # seconds below which hundredths are of interest
 _ID = 8  # characters of a random id that tell it apart from its neighbours
 
@@ -36,6 +41,11 @@ def state(row: Row, now: int) -> str:
 def short_id(request_id: str) -> str:
     """Return the end of an id, enough to tell streams apart."""
     return request_id.removeprefix("req_")[-_ID:]
+
+
+def short_model(model: str) -> str:
+    """Return a model's name without the date of its version."""
+    return _DATE.sub("", model)
 
 
 def seconds(value: float | None) -> str:
@@ -84,7 +94,9 @@ def money(value: float | None, *, estimated: bool = False) -> str:
     """Return dollars with as many digits as matter, `~` before an estimate, `-` where no price is known."""
     if value is None:
         return UNKNOWN
-    digits = 2 if value >= 10 else 3 if value >= 1 else 4  # noqa: PLR2004
+    if not value:
+        return "$0"
+    digits = next(digits for least, digits in _DIGITS if value >= least)
     return f"{'~' if estimated else ''}${value:,.{digits}f}"
 
 

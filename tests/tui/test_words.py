@@ -28,7 +28,14 @@ def test_gaps(value, text):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "-"), (0.0, "$0.0000"), (0.01234, "$0.0123"), (1.2345, "$1.234"), (1234.5, "$1,234.50")],
+    [
+        (None, "-"),
+        (0.0, "$0"),
+        (0.000012, "$0.00001"),
+        (0.01234, "$0.0123"),
+        (1.2345, "$1.234"),
+        (1234.5, "$1,234.50"),
+    ],
 )
 def test_money(value, text):
     assert words.money(value) == text
