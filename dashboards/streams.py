@@ -172,12 +172,20 @@ ENDS = [
         Column(
             "Calls", "short", f"{total(gained(of('errors_total')), 'provider', 'model', 'error_type')} > 0", 0
         ),
-        width=16,
         link=links.traces(
             "Failed calls of this model",
             f'span.gen_ai.request.model = "{links.column("Model")}"',
             "status = error",
         ),
+    ),
+    lines(
+        "What callers saw",
+        "Requests to the gateway a second, by how they ended for whoever asked. A call that failed and was"
+        " tried again with success is completed here; the panel above has both tries.",
+        "reqps",
+        query(total(rate(of("calls_total", process=True)), "outcome"), "{{outcome}}"),
+        stacked=True,
+        link=links.traces("Traces of this outcome", f'span.otel_stream.outcome = "{links.label("outcome")}"'),
     ),
     lines(
         "Calls by where they were seen",

@@ -19,6 +19,7 @@ from opentelemetry.context import Context
 from otel_stream import attribution
 from otel_stream.events import Outcome
 from otel_stream.identity import NOBODY, Who, new_id
+from otel_stream.outcome import HTTP_ERROR, ending_of
 from otel_stream.stream import Stream
 
 _current: ContextVar[CallContext | None] = ContextVar("otel_stream_call", default=None)
@@ -56,6 +57,8 @@ class CallContext:
         """Those of them that streamed some of an answer and have ended, however that was."""
         self.upstream_failed = 0
         """Those of them, streaming or not, that ended in any other way than completed."""
+        self.last_outcome: Outcome | None = None
+        """How its last stream ended; one that was dropped after another was completed does not count."""
         self._metadata = metadata
         self._identified = identified
         self._streams: dict[str, Stream] = {}
@@ -161,6 +164,8 @@ class CallContext:
     def closed(self, stream: Stream, outcome: Outcome) -> None:
         """Note how a stream ended, also long after the call did."""
         with self._lock:
+            if self.last_outcome != "completed" or outcome not in ("cancelled", "abandoned"):
+                self.last_outcome = outcome
             if self._streams.pop(stream.request_id, None) is None:
                 return
             self.upstream_succeeded += outcome == "completed" and stream.facts.streaming
@@ -174,6 +179,19 @@ class CallContext:
     @property
     def ended(self) -> bool:
         return self._ended or (self.outer is not None and self.outer.ended)
+
+    def outcome(self, status: int = 0, error: BaseException | None = None) -> Outcome | None:
+        """Return how its caller saw it end, however often the gateway tried; None where it called no LLM.
+
+        `status` is that of the answer, 0 where there is none; `error` what the gateway's code raised.
+        """
+        if self.last_outcome is None and not self.upstream_opened:
+            return None
+        if self.hung_up:
+            return "cancelled"
+        if error is not None:
+            return "timeout" if ending_of(error) == "timeout" else "error"
+        return "error" if status >= HTTP_ERROR else self.last_outcome or "completed"
 
     def hang_up(self) -> None:
         """The caller is gone: streams that nobody closes from now on count as cancelled."""

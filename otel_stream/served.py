@@ -54,6 +54,7 @@ class ServedCall:
         self._body: list[bytes] = []
         self._body_left = MAX_BODY_BYTES
         self._head: tuple[int, Mapping[str, str]] = (0, {})
+        self._status = 0
         self._is_stream = False
         self._cache_hit = False
         self._tap: Tap | None = None
@@ -81,6 +82,7 @@ class ServedCall:
     @guarded("served.responding")
     def responding(self, status: int, headers: Mapping[str, str]) -> None:
         """The head of the answer goes out; `headers` has lower-case names."""
+        self._status = status
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         self._is_stream = kind in _STREAMS
         self.watching = status < HTTP_ERROR and (self._is_stream or self._method == "POST")
@@ -124,6 +126,8 @@ class ServedCall:
         if self._tap is not None and self._is_ours(b""):
             self._end(self._tap, error)
         self._look_away()
+        if self._ours.metrics is not None:
+            self._ours.metrics.call_ended(self.context, self._status, error)
         self.context.end()
 
     # -- becoming a stream -----------------------------------------------------------------------------

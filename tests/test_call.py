@@ -299,3 +299,74 @@ def test_a_block_left_in_another_context_takes_no_offence():
     gc.collect()
 
     assert call.current() is None
+
+
+# -- how its caller saw it end
+
+
+def ended(asking, *outcomes):
+    """Have the call's streams end like this, one after the other."""
+    for outcome in outcomes:
+        made = stream()
+        asking.opened(made)
+        asking.closed(made, outcome)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "seen"),
+    [
+        ([], None),
+        (["completed"], "completed"),
+        (["incomplete"], "incomplete"),
+        (["error", "completed"], "completed"),
+        (["error", "timeout"], "timeout"),
+        (["completed", "cancelled"], "completed"),
+        (["completed", "abandoned"], "completed"),
+        (["completed", "error"], "error"),
+    ],
+)
+def test_a_call_ends_as_the_try_that_counted_did(outcomes, seen):
+    """Of two asked at once the loser is dropped; a step that fails after one that went well is a failure."""
+    asking = CallContext()
+    ended(asking, *outcomes)
+
+    assert asking.outcome(200) == seen
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "seen"),
+    [
+        (200, None, "completed"),
+        (0, None, "completed"),
+        (502, None, "error"),
+        (200, ValueError(), "error"),
+        (0, TimeoutError(), "timeout"),
+    ],
+)
+def test_what_the_gateway_makes_of_it_is_what_the_caller_sees(status, error, seen):
+    asking = CallContext()
+    ended(asking, "completed")
+
+    assert asking.outcome(status, error) == seen
+
+
+def test_who_hangs_up_sees_no_end_at_all():
+    asking = CallContext()
+    ended(asking, "error")
+    asking.hang_up()
+
+    assert asking.outcome(500) == "cancelled"
+
+
+def test_an_answer_that_went_out_before_its_stream_was_closed_was_seen_whole():
+    asking = CallContext()
+    asking.opened(stream())
+
+    assert asking.outcome(200) == "completed"
+
+
+def test_an_answer_told_by_the_server_tap_alone_counts_as_well():
+    asking = CallContext()
+    asking.closed(stream("downstream"), "completed")
+
+    assert asking.outcome(200) == "completed"

@@ -286,3 +286,51 @@ def test_a_call_is_over_when_the_gateway_is_through_with_it(watched):
         after = call.current()
 
     assert (live, after) == (asked.context, None)
+
+
+# -- requests are counted by what the caller saw
+
+
+class Counted:
+    """Stands for the process's metrics: keeps how calls ended."""
+
+    def __init__(self):
+        self.seen = []
+
+    def call_ended(self, asked, status=0, error=None):
+        self.seen.append(asked.outcome(status, error))
+
+
+@pytest.fixture
+def counted(watched, monkeypatch):
+    monkeypatch.setattr(watched.runtime, "metrics", Counted())
+    return watched.runtime.metrics.seen
+
+
+def test_a_request_is_counted_once_however_often_it_was_tried(watched, counted):
+    asked = request(watched)
+    upstream(watched, asked).end("failed", OSError())
+    second = upstream(watched, asked)
+    second.done()
+    second.end("eof")
+    answer(asked)
+
+    assert counted == ["completed"]
+
+
+def test_a_request_is_counted_by_what_its_caller_saw(watched, counted):
+    asked = request(watched)
+    upstream(watched, asked).end("failed", OSError())
+    answer(asked, [b'{"error": "bad gateway"}'], 502, {"content-type": "application/json"})
+    left = request(watched)
+    upstream(watched, left)
+    left.lost()
+    left.ended()
+
+    assert counted == ["error", "cancelled"]
+
+
+def test_a_request_without_an_llm_ends_as_nothing_that_is_counted(watched, counted):
+    answer(request(watched, method="GET"), [b"{}"], headers={"content-type": "application/json"})
+
+    assert counted == [None]

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TypeAlias
 
-from otel_stream import call
+from otel_stream import call, runtime
 from otel_stream._guard import guarded
 from otel_stream.call import CallContext
 from otel_stream.identity import Who
@@ -33,9 +33,17 @@ class GatewayCall:
     ) -> None:
         if error is not None and ending_of(error) == "cancelled":
             self.context.hang_up()
+        self._count(error)
         self.context.end()
         if self._block is not None:
             self._block.__exit__(None, None, None)
+
+    @guarded("gateway.call")
+    def _count(self, error: BaseException | None) -> None:
+        """Count the call, unless it is part of one that a server tap counts."""
+        ours = runtime.current()
+        if self.context.outer is None and ours is not None and ours.metrics is not None:
+            ours.metrics.call_ended(self.context, error=error)
 
     async def __aenter__(self) -> CallContext:
         return self.__enter__()

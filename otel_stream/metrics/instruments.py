@@ -61,6 +61,11 @@ class Instruments:
         self.requests = self._counter(
             "requests", "LLM calls that ended, by outcome.", (*CORE, "outcome", "source")
         )
+        self.calls = self._counter(
+            "calls",
+            "Requests to the gateway that called an LLM, by how their callers saw them end.",
+            ("agent", "tenant", "outcome"),
+        )
         self.errors = self._counter(
             "errors",
             "LLM calls that ended badly for a reason other than the caller's.",

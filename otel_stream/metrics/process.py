@@ -10,6 +10,7 @@ from collections.abc import Collection
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from otel_stream.broadcaster import StreamEventBroadcaster
+from otel_stream.call import CallContext
 from otel_stream.config import Settings
 from otel_stream.metrics import multiprocess
 from otel_stream.metrics.endpoint import Endpoint
@@ -48,6 +49,13 @@ class ProcessMetrics:
         """Look over the streams in flight; called about once a second. Never raises."""
         self._counters.watch(streams)
         self.endpoint.look()
+
+    def call_ended(self, call: CallContext, status: int = 0, error: BaseException | None = None) -> None:
+        """Count a request to the gateway by how its caller saw it end. Never raises.
+
+        `status` is that of the answer, 0 where there is none; `error` what the gateway's code raised.
+        """
+        self._counters.call_ended(call, status, error)
 
     def forked(self) -> None:
         """Begin anew in a forked child, which has neither its parent's streams nor its server."""

@@ -13,6 +13,7 @@ from typing import Any
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from otel_stream import _guard
+from otel_stream.call import CallContext
 from otel_stream.config import Settings
 from otel_stream.events import Completed, Ended, Started, StreamEvent, TextDelta
 from otel_stream.metrics import multiprocess
@@ -64,6 +65,14 @@ class StreamMetrics:
             self._started(event)
         elif not isinstance(event, TextDelta):
             self._ended(event)
+
+    @_guard.guarded("metrics")
+    def call_ended(self, call: CallContext, status: int = 0, error: BaseException | None = None) -> None:
+        """Count a request to the gateway, once, by how its caller saw it end. Never raises."""
+        outcome = call.outcome(status, error)
+        if outcome is not None:
+            values = (*self._series.asker(call.who), outcome)
+            self._to.calls[values].inc()
 
     @_guard.guarded("metrics")
     def watch(self, streams: Iterable[Recorder]) -> None:

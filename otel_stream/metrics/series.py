@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from otel_stream.events import OUTCOMES, Started
+from otel_stream.identity import Who
 from otel_stream.metrics.errors import ERROR_TYPES
 from otel_stream.metrics.instruments import Instruments
 from otel_stream.metrics.labels import MAX_LABEL_SETS, OTHER, Children
@@ -50,6 +51,16 @@ class SeriesTable:
             event.source,
         )
         return self._known.get(said) or self._new(said)
+
+    def asker(self, who: Who) -> tuple[str, str]:
+        """Return the labels agent and tenant of a call."""
+        agent, tenant = who.agent_type if self._agent else None, who.tenant if self._tenant else None
+        admit = self._to.values.admit
+        asker = admit("agent", agent), admit("tenant", tenant)
+        for outcome in OUTCOMES:
+            series = (*asker, outcome)
+            self._to.calls[series]
+        return asker
 
     def _new(self, said: Said) -> Series:
         admit = self._to.values.admit

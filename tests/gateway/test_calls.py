@@ -131,3 +131,24 @@ def test_after_private_text_is_told_again(watched):
     started(watched)
 
     assert watched.text == "Hello"
+
+
+class Counted:
+    """Stands for the process's metrics."""
+
+    def __init__(self):
+        self.calls = []
+
+    def call_ended(self, asked, status=0, error=None):
+        self.calls.append((asked.who.tenant, type(error)))
+
+
+def test_a_call_told_by_hand_is_counted_where_no_server_counts_it(watched, monkeypatch):
+    monkeypatch.setattr(watched.runtime, "metrics", Counted())
+
+    with gateway_call(tenant="acme"), gateway_call(tenant="part of it"):
+        pass
+    with pytest.raises(ValueError, match="bad"), gateway_call(tenant="globex"):
+        raise ValueError("bad")
+
+    assert watched.runtime.metrics.calls == [("acme", type(None)), ("globex", ValueError)]

@@ -11,15 +11,18 @@ from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.openmetrics.exposition import generate_latest
 
 from otel_stream import _guard
+from otel_stream.broadcaster import StreamEventBroadcaster
+from otel_stream.call import CallContext
 from otel_stream.events import Completed, Error, Started, TextDelta
-from otel_stream.meaning import Failure, Usage
+from otel_stream.meaning import CallFacts, Failure, Usage
 from otel_stream.metrics import prometheus
 from otel_stream.metrics.prometheus import StreamMetrics
 from otel_stream.pricing import UNPRICED, Price
-from otel_stream.recorder import Trace, Who
+from otel_stream.recorder import Recorder, Trace, Who
 
 TOKENS = Usage(input_tokens=1000, output_tokens=101, cache_read_tokens=600, reasoning_tokens=40)
 SAMPLED = Trace("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", sampled=True)
+FACTS = CallFacts("openai", "chat", "gpt-4o", "openai_chat")
 CORE = {"provider": "openai", "model": "gpt-4o", "operation": "chat"}
 
 
@@ -454,3 +457,35 @@ def test_a_price_source_of_nobody_is_fine(metered):
 
     assert metered.samples("llm_stream_cost_usd_total") == {}
     assert metered.samples("llm_stream_unpriced_total") == {}
+
+
+# -- requests to the gateway ------------------------------------------------------------------------------
+
+
+def called(*outcomes, tenant="acme"):
+    """A request to the gateway whose tries ended like this."""
+    call = CallContext(given=Who(tenant=tenant))
+    for outcome in outcomes:
+        stream = Recorder(FACTS, broadcaster=StreamEventBroadcaster())
+        call.opened(stream)
+        call.closed(stream, outcome)
+    return call
+
+
+def test_a_call_is_counted_once_by_what_its_caller_saw(metered_by_tenant):
+    metered_by_tenant.metrics.call_ended(called("error", "completed"), 200)
+    metered_by_tenant.metrics.call_ended(called("error"), 502)
+    metered_by_tenant.metrics.call_ended(called("completed"), 200, TimeoutError())
+
+    assert metered_by_tenant.samples("llm_stream_calls_total") == {
+        ("unknown", "completed", "acme"): 1,
+        ("unknown", "error", "acme"): 1,
+        ("unknown", "timeout", "acme"): 1,
+    }
+    assert metered_by_tenant.total("llm_stream_calls_total", outcome="cancelled") == 0
+
+
+def test_a_request_that_called_no_llm_is_not_counted(metered):
+    metered.metrics.call_ended(called(), 200)
+
+    assert metered.total("llm_stream_calls_total") is None
