@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 from e2e.bills import bill
+from e2e.monitoring import acts
 
 pytestmark = pytest.mark.e2e
 
@@ -22,6 +23,15 @@ def test_every_request_the_provider_saw_is_counted_once(counted):
         "completed": sent["completed"],
         "error": sum(sent.get(how, 0) for how in ("error", "cut", "429", "503", "529")),
         "cancelled": sent["hung_up"] - lost,
+    }
+
+
+def test_every_call_is_counted_once_by_what_its_caller_saw(counted):
+    """Those that were refused and then answered are completed; those of the killed worker are nowhere."""
+    assert counted.prometheus.by("outcome", "sum by (outcome) (llm_stream_calls_total) > 0") == {
+        "completed": len(counted.answered),
+        "cancelled": len(acts.HUNG_UP),
+        "error": len(acts.BROKEN),
     }
 
 
