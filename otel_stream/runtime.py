@@ -74,7 +74,7 @@ class Runtime:
         self._sinks: tuple[Sink, ...] = (self.processor, self.spans, self.client_metrics)
         self._captures = self.settings.capture_content != "NO_CONTENT"
         self._closers: list[Callable[[], object]] = []
-        self._tail(self.settings.tail)
+        self._start_tail()
         self.metrics = self._counters(registry) if self.settings.prometheus else None
         self.live_server = self._live(registry) if self.settings.live != "off" else None
         self._watch = Watch(self._look_over)
@@ -157,13 +157,18 @@ class Runtime:
         else:
             self.spans.open(recorder, _parent(call))
         self._watch.wake()
+        if self._tail_waits:
+            with guard("tail"):
+                self._start_tail()
         recorder.start()
         return recorder
 
     # -- what runs beside the streams ----------------------------------------------------------------
 
-    def _tail(self, target: str) -> None:
-        if target:
+    def _start_tail(self) -> None:
+        """Where it is wanted; again with a forked child's first stream, its thread stayed with the parent."""
+        self._tail_waits = False
+        if target := self.settings.tail:
             from otel_stream.live import tail_writer  # noqa: PLC0415 - only where it is wanted
 
             self._closers.append(tail_writer.start(self.broadcaster, target, text=self.settings.live_text))
@@ -200,10 +205,7 @@ class Runtime:
 
     @guarded("watch")
     def _look_over(self) -> None:
-        """About once a second: count the stalled, end those that fell silent.
-
-        LiteLLM drops the streams of some providers unclosed; they would wait for the garbage collector.
-        """
+        """About once a second: count the stalled, end those that fell silent or were left unclosed."""
         streams = self.processor.streams()
         if self.metrics is not None:
             self.metrics.watch(streams)
@@ -215,6 +217,7 @@ class Runtime:
     def restart(self) -> None:
         """Begin anew in a forked child, which has none of its parent's threads."""
         self._watch.restart()
+        self._tail_waits = True
         if self.metrics is not None:
             self.metrics.forked()
 

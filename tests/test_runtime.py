@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from opentelemetry import context, trace
 from opentelemetry.sdk.metrics import MeterProvider
@@ -193,6 +195,23 @@ def test_a_stream_that_fell_silent_is_ended_as_abandoned(make):
     process.runtime._look_over()
 
     assert process.events[-1].outcome == "abandoned"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_the_tail_goes_on_in_a_forked_worker(make, tmp_path):
+    """gunicorn starts with the parent and forks its workers."""
+    path = tmp_path / "events.jsonl"
+    process = make(tail=str(path))
+    child = os.fork()
+    if child == 0:  # pragma: no cover - another process
+        process.runtime.restart()
+        process.exchange(CHAT, ANSWER)
+        process.runtime.shutdown()
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+
+    assert (status, len(path.read_bytes().splitlines())) == (0, 3)
 
 
 @pytest.mark.parametrize(
