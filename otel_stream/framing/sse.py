@@ -63,7 +63,7 @@ class SSEDecoder:
         self._size = 0  # bytes held for the event in the making
         self._broken = False  # the event in the making is too large and will be dropped
         self._plain = False  # the block in the making is JSON without field names
-        self._data: list[bytes] = []
+        self._data: bytes | bytearray | None = None
         self._event = ""
         self._id = ""
         self._next_id = ""
@@ -145,8 +145,8 @@ class SSEDecoder:
             for line in rest[:-1]:
                 self._line(line, events)
         self._hold(rest[-1] if rest else first)
-        pending = self._size or self._skip_lf or self._broken or self._event or self._data
-        self._clean = not pending and self._next_id == self._id
+        pending = self._size or self._skip_lf or self._broken or self._event
+        self._clean = not pending and self._data is None and self._next_id == self._id
         return events
 
     def _without_bom(self, chunk: bytes) -> bytes:
@@ -177,7 +177,7 @@ class SSEDecoder:
             self._held = []
         elif self._broken and self._size:
             last_piece = b":"
-        self._size = sum(map(len, self._data)) if self._data else 0
+        self._size = len(self._data) if self._data else 0
         return last_piece
 
     def _line(self, line: bytes, events: list[ServerSentEvent]) -> None:
@@ -188,7 +188,7 @@ class SSEDecoder:
 
     def _field(self, line: bytes) -> None:
         """Apply one line that is not blank, by the standard's table of fields."""
-        if self._plain or (line[:1] == b"{" and self._lenient and not self._data):
+        if self._plain or (line[:1] == b"{" and self._lenient and self._data is None):
             self._plain = True
             self._add_data(line)
             return
@@ -206,11 +206,19 @@ class SSEDecoder:
             self.retry = int(value)
 
     def _add_data(self, value: bytes) -> None:
+        """Add a line of data; more than one go into one buffer, since a list costs 40 bytes a line."""
         self._size += len(value) + 1
         if self._size > self._max_bytes:
             self._give_up()
-        if not self._broken:
-            self._data.append(value)
+        if self._broken:
+            return
+        if self._data is None:
+            self._data = value
+            return
+        if not isinstance(self._data, bytearray):
+            self._data = bytearray(self._data)
+        self._data += b"\n"
+        self._data += value
 
     def _name(self, value: bytes) -> str:
         name = self._names.get(value)
@@ -223,9 +231,8 @@ class SSEDecoder:
     def _dispatch(self, events: list[ServerSentEvent]) -> None:
         """A blank line: hand out the event if it has data, and forget its fields either way."""
         self._id = self._next_id
-        if self._data and not self._broken:
-            raw = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
-            events.append(ServerSentEvent(self._event or "message", raw, self._id, self.retry))
+        if self._data is not None and not self._broken:
+            events.append(ServerSentEvent(self._event or "message", bytes(self._data), self._id, self.retry))
         self._reset()
 
     def _give_up(self) -> None:
@@ -233,12 +240,12 @@ class SSEDecoder:
             self._broken = True
             self.dropped += 1
         self._held = []
-        self._data = []
+        self._data = None
 
     def _reset(self) -> None:
         self._broken = self._plain = False
         self._size = 0
         self._held = []
-        self._data = []
+        self._data = None
         self._event = ""
         self._next_id = self._id
