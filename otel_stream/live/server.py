@@ -56,7 +56,10 @@ def serve(
         server.close()
         logger.warning("the live feed is not served: %s; nothing else is affected", error)
         return None
-    logger.info("live feed at %s", server.url or server.path)
+    if server.url:
+        logger.info("live feed at %s, its token in %s", server.url, server.path)
+    else:
+        logger.info("live feed at %s", server.path)
     return server
 
 

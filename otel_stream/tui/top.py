@@ -37,6 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("filter", nargs="*", help="e.g. model:gpt state:stalled; the key ? explains it")
     add("--once", action="store_true", help="print what is there now, and end")
     add("--json", action="store_true", help="with --once: as JSON")
+    add("--page", action="store_true", help="print where the web pages are, with their tokens, and end")
     add("--replay", default="", metavar="FILE", help="show a recording instead of gateways")
     add("--speed", type=_positive, default=1.0, help="of the replay (%(default)s)")
     add("--no-text", action="store_true", help="do not even ask for the text of answers")
@@ -61,6 +62,8 @@ def _limit(default: float | None, unit: str) -> dict[str, Any]:
 def run(options: argparse.Namespace) -> int:
     """Show the screen until `q`; 1 when that cannot be, 2 for options that are not understood."""
     try:
+        if options.page:
+            return pages(attach.gateways_of(options))
         if options.once:
             return once(options)
         with ExitStack() as stack:
@@ -101,6 +104,19 @@ def _source(options: argparse.Namespace, stack: ExitStack) -> Source:
 
 def _query(options: argparse.Namespace) -> str:
     return f"refresh={REFRESH_SECONDS}" + ("&text=false" if options.no_text else "")
+
+
+def pages(gateways: Gateways) -> int:
+    """Print the address of each gateway's page; 1 when there is none.
+
+    The token is in the fragment: browsers send that to nobody.
+    """
+    found = [target.address for target in gateways.find() if target.address is not None]
+    for address in found:
+        print(f"{address.url}#token={address.token}")
+    if not found:
+        print("no gateway serves a page here; OTEL_STREAM_LIVE=tcp in its environment does", file=sys.stderr)
+    return 0 if found else 1
 
 
 # -- once

@@ -153,6 +153,18 @@ def test_what_cannot_be_is_explained(request, options, words, code, message):
     assert shown == []
 
 
+def test_pages_are_told_with_their_tokens(serving, options, capsys):
+    serving()
+    none = top.run(options(top, "--page")), capsys.readouterr().err
+    gateway = serving(live="tcp")
+    token = json.loads(gateway.server.path.read_text())["token"]
+
+    code = top.run(options(top, "--page"))
+
+    assert none == (1, "no gateway serves a page here; OTEL_STREAM_LIVE=tcp in its environment does\n")
+    assert (code, capsys.readouterr().out) == (0, f"{gateway.server.url}#token={token}\n")
+
+
 @pytest.mark.parametrize("speed", ["0", "-1", "inf", "fast"])
 def test_a_speed_is_a_positive_number(options, speed, capsys):
     with pytest.raises(SystemExit):
