@@ -62,6 +62,12 @@ def test_a_folder_that_cannot_be_written_to_is_said(tmp_path, capsys):
     assert "cannot write to" in capsys.readouterr().err
 
 
+def test_in_a_wheel_everything_lies_in_the_package(tmp_path, monkeypatch):
+    monkeypatch.setattr(dashboards, "PACKAGED", tmp_path)
+
+    assert dashboards.source_of("runbook.md") == tmp_path / "runbook.md"
+
+
 def test_an_installed_wheel_writes_the_same(tmp_path):
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
     build = ["wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path), str(ROOT)]

@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import contextlib
 import math
+import signal
 import sys
 import tempfile
 import threading
@@ -49,6 +50,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--rate", type=float, default=3, help="calls a second, on average")
     options = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):  # shells have background jobs ignore the first
+        signal.signal(number, signal.default_int_handler)
     with contextlib.ExitStack() as opened, tempfile.TemporaryDirectory() as name:
         enter = opened.enter_context
         folder = Path(name)

@@ -191,6 +191,15 @@ def test_the_seat_is_given_once_until_it_is_free_again(tmp_path):
     assert (first is None, second, third is None) == (False, None, False)
 
 
+def test_a_forked_child_closes_its_copies_of_the_locks(tmp_path):
+    seat = multiprocess.take_seat(tmp_path)
+
+    multiprocess._let_go()
+
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(seat)
+
+
 FORK_UNDER_LOCK = """
 import os, sys
 from pathlib import Path

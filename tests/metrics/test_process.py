@@ -8,9 +8,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from otel_stream.broadcaster import StreamEventBroadcaster
+from otel_stream.call import CallContext
 from otel_stream.config import Settings
 from otel_stream.events import Completed, Started
+from otel_stream.meaning import CallFacts
 from otel_stream.metrics.process import ProcessMetrics
+from otel_stream.recorder import Recorder
+
+FACTS = CallFacts("openai", "chat", "gpt-4o", "openai_chat")
 
 
 @pytest.fixture
@@ -77,3 +82,13 @@ def test_of_several_workers_those_that_do_not_serve_wait(make, tmp_path, monkeyp
     second.watch([])
 
     assert (first.waits, waited, second.waits) == (False, True, False)
+
+
+def test_requests_to_the_gateway_are_counted(make):
+    metrics, _, registry = make()
+    call = CallContext()
+    call.closed(Recorder(FACTS, broadcaster=StreamEventBroadcaster()), "completed")
+    metrics.call_ended(call, 200)
+
+    labels = {"agent": "unknown", "tenant": "unknown", "outcome": "completed"}
+    assert registry.get_sample_value("llm_stream_calls_total", labels) == 1
