@@ -254,7 +254,7 @@ BOMBS = {
 def test_a_compression_bomb_is_not_blown_up(process, coding):
     """Of the 128 MiB it says it is, no more than the decoder's caps allow at a time."""
     bomb = BOMBS[coding]()
-    chunks = [bomb[at : at + READ] for at in range(0, len(bomb), READ)]
+    chunks = [bomb[at : at + READ // 4] for at in range(0, len(bomb), READ // 4)]
 
     held = exchange(process, chunks, headers={**EVENT_STREAM, "content-encoding": coding})
 
