@@ -85,13 +85,19 @@ def _choices(anchor: str, names: Iterable[str], before: Iterable[str] = ()) -> I
 def to_json(made: dashboard.Dashboard) -> str:
     """Return the board as the text of a file that Grafana provisions.
 
-    The builder leaves out the numbers of panels and the letters of queries, by which links name them.
+    The builder leaves out the numbers of panels and the letters of queries, by which links name them, and
+    dresses links of panels as links of boards, which since Grafana 12 hide in a menu.
     """
     content = json.loads(JSONEncoder(sort_keys=True).encode(made.build()))
     content.pop("version", None)
     content.update(id=None, schemaVersion=SCHEMA_VERSION, annotations={"list": []})
+    for link in content["links"]:
+        del link["placement"]
     for at, panel in enumerate(content["panels"], start=1):
         panel["id"] = at
+        options = panel.get("fieldConfig", {}).get("defaults", {})
+        if "links" in options:
+            options["links"] = [{"title": link["title"], "url": link["url"]} for link in options["links"]]
         for letter, target in zip("ABCDEFGH", panel.get("targets", ()), strict=False):
             target["refId"] = letter
     return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"

@@ -83,7 +83,7 @@ def counted(debian_programs, tmp_path_factory):
         enter = opened.enter_context
         received = enter(otlp.receiver())
         doors = enter(stack.collector(folder, received.url))
-        upstream = enter(stack.provider(folder))
+        upstream = enter(stack.provider(folder, speed=2))  # so that long answers last while things happen
         multiproc = folder / "multiproc"
         gateway = enter(
             stack.gateway(
