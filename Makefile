@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e lint format bench bench-peers fuzz coverage collector docs clean
+.PHONY: help demo test e2e lint format bench bench-peers fuzz coverage collector docs lock audit sbom compat clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,21 @@ collector: ## build an OpenTelemetry Collector with Go, check and run our config
 docs: $(VENV)/.ready-test ## write the parts of docs/ that are made from the code
 	@$(BIN)/python tests/generated.py
 
+lock: $(VENV)/.ready-test ## write requirements/*.txt: the versions that are tested, with hashes
+	@for what in "run" "dev --all-extras --group test --group lint"; do set -- $$what; name=$$1; shift; \
+	  $(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes --no-header $$@ pyproject.toml -o requirements/$$name.txt || exit 1; done
+
+audit: $(VENV)/.ready-audit ## hold the locked versions against known vulnerabilities and releases nobody may use
+	@$(BIN)/python requirements/audit.py
+
+sbom: $(VENV)/.ready-audit ## write a bill of materials of what users install to dist/sbom.json
+	@mkdir -p dist
+	@$(BIN)/cyclonedx-py requirements requirements/run.txt --pyproject pyproject.toml --output-reproducible -o dist/sbom.json
+	@echo dist/sbom.json
+
+compat: $(VENV)/.ready-test ## the tests with lowest and newest versions on each Python here; ARGS="--python 3.10"
+	@$(BIN)/python requirements/compat.py $(ARGS)
+
 clean: ## remove .venv, caches and reports
 	rm -rf $(VENV) .coverage* htmlcov .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 
@@ -56,6 +71,7 @@ clean: ## remove .venv, caches and reports
 WANTS_demo := -e '.[demo]'
 WANTS_test := -e '.[compression,live,tui,demo]' --group test
 WANTS_lint := --group lint
+WANTS_audit := --group audit
 WANTS_e2e  := --group e2e
 
 $(VENV)/bin/python:
