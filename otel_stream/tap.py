@@ -116,7 +116,7 @@ class Tap:
         self._ended = True
         try:
             if not self.ignored:
-                self._drain(ending)
+                self._drain()
         finally:
             self._decode = _pass_by
             if self.recorder is not None:
@@ -254,10 +254,13 @@ class Tap:
 
     # -- the end -------------------------------------------------------------------------------------------
 
-    def _drain(self, ending: Ending) -> None:
-        """Read what was held back: an event left open at the end of the body, or the one document."""
+    def _drain(self) -> None:
+        """Read what was held back: an event left open, or the one document.
+
+        A host that reads lines may never read the empty one after the last event.
+        """
         if self._framing is not None:
-            self._drain_frames(self._framing, ending)
+            self._drain_frames(self._framing)
         body = self._framing.document if isinstance(self._framing, Undeclared) else b"".join(self._body)
         self._body = []
         if self.status >= HTTP_ERROR:
@@ -265,10 +268,9 @@ class Tap:
         elif body.strip() and self._format is not None:
             self._read_document(self._format, body)
 
-    def _drain_frames(self, framing: Framing, ending: Ending) -> None:
-        if ending == "eof":
-            for frame in framing.close():
-                self._frame(frame)
+    def _drain_frames(self, framing: Framing) -> None:
+        for frame in framing.close():
+            self._frame(frame)
         if framing.dropped:
             skipped("framing.dropped")
 
