@@ -69,7 +69,11 @@ def test_the_user_sees_the_same_and_the_stream_is_recorded_once(runs, name, scen
     spans = with_us["recorded"]["spans"]
 
     assert with_us["error"] == bare["error"]
-    assert _comparable(with_us, name, scenario) == _comparable(bare, name, scenario)
+    seen, expected = _comparable(with_us, name, scenario), _comparable(bare, name, scenario)
+    if scenario == "cancel" and isinstance(seen, list):  # how many came before the cancellation is chance
+        both = min(len(seen), len(expected))
+        seen, expected = seen[: max(1, both)], expected[: max(1, both)]
+    assert seen == expected
     assert (len(started), len(ended), [kind for _, kind in spans]) == (1, 1, ["CLIENT"])
     assert ended[0].outcome == OUTCOMES[scenario], ended
     _check_usage(ended[0], CLIENTS[name], scenario)
