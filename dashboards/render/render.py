@@ -59,6 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("prometheus", help="its address")
     parser.add_argument("--minutes", type=float, default=30, help="the time range of the boards")
+    parser.add_argument("--ago", type=float, default=0, metavar="MINUTES", help="how long ago it ended")
     parser.add_argument("--boards", nargs="*", default=["overview", "cost", "streams"])
     options = parser.parse_args()
     ask = Prometheus(0)
@@ -67,7 +68,7 @@ def main() -> None:
         bundle = _bundle(Path(name))
         for board in options.boards:
             content = json.loads((BOARDS / f"{board}.json").read_text("utf-8"))
-            data = _answers(content, ask, options.minutes * 60)
+            data = _answers(content, ask, options.minutes * 60, time.time_ns() / 1e9 - options.ago * 60)
             page = Path(name) / f"{board}.html"
             page.write_text(PAGE.format(data=json.dumps(data).replace("</", "<\\/"), bundle=bundle), "utf-8")
             picture = IMAGES / f"board-{board}.png"
@@ -84,9 +85,8 @@ def _bundle(folder: Path) -> Path:
     return made
 
 
-def _answers(board: dict[str, Any], ask: Prometheus, seconds: float) -> dict[str, Any]:
+def _answers(board: dict[str, Any], ask: Prometheus, seconds: float, to: float) -> dict[str, Any]:
     """Return the board with what Prometheus says to each of its queries, as the page wants it."""
-    to = time.time_ns() / 1e9
     step = max(5, round(seconds / POINTS))
     window = {"start": f"{to - seconds:.3f}", "end": f"{to:.3f}"}
     fill = functools.partial(_filled_in, seconds=seconds, step=step)
@@ -95,9 +95,9 @@ def _answers(board: dict[str, Any], ask: Prometheus, seconds: float) -> dict[str
         for target in panel.get("targets", ()):
             expr = fill(target["expr"])
             if target.get("format") == "table":
-                found = ask.ask("query", query=expr)
+                found = ask.ask("query", query=expr, time=f"{to:.3f}")
             elif target.get("instant"):
-                found = ask.ask("query", query=expr)
+                found = ask.ask("query", query=expr, time=f"{to:.3f}")
                 for series in found["result"]:
                     series["values"] = [series["value"]]
             else:
