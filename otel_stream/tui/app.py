@@ -60,8 +60,8 @@ class Top(Window):
     def action_filter(self) -> None:
         """Open the line for the filter."""
         self.filter_line.value = self.view.filter
-        self.filter_line.add_class("-open")
-        self.filter_line.focus()
+        self.filter_line.display = True
+        self.screen.set_focus(self.filter_line)  # at once: `focus` would lose what is typed meanwhile
 
     @on(Input.Changed)
     def filter_changed(self, event: Input.Changed) -> None:
@@ -78,9 +78,9 @@ class Top(Window):
         self._close_filter()
 
     def _close_filter(self) -> None:
-        self.filter_line.remove_class("-open")
+        self.filter_line.display = False
         self.complain("")
-        self.table.focus()
+        self.screen.set_focus(self.table)
 
     def action_errors(self) -> None:
         """Show bad ends only, or everything again."""
@@ -140,7 +140,7 @@ class Top(Window):
 
     def action_leave(self) -> None:
         """Leave what was entered last: the filter's line, the text, a group, the filter."""
-        if self.filter_line.has_class("-open"):
+        if self.filter_line.display:
             self.view.set_filter("")
             self._close_filter()
         elif self.screen.has_class("-following"):

@@ -295,3 +295,12 @@ async def test_files_that_cannot_be_written_are_explained(tmp_path):
 
         assert "cannot export: [Errno 2]" in export
         assert "cannot record: [Errno 2]" in shown.picture()
+
+
+async def test_what_is_typed_at_once_after_the_key_is_not_lost():
+    async with showing() as shown:
+        busy(shown.told)
+        await shown.settle()
+        shown.app.action_filter()
+
+        assert shown.app.focused is shown.app.filter_line
