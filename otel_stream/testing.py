@@ -1,7 +1,7 @@
 """Run recorded or made-up responses through the real pipeline, for your own tests. No network.
 
-    result = replay(url="https://api.openai.com/v1/chat/completions", chunks=[b"data: …"])
-    assert result.outcome == "completed"
+result = replay(url="https://api.openai.com/v1/chat/completions", chunks=[b"data: …"])
+assert result.outcome == "completed"
 """
 
 from __future__ import annotations
