@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e lint format bench bench-peers fuzz coverage collector docs lock audit sbom compat clean
+.PHONY: help demo test e2e lint format bench bench-peers soak fuzz coverage collector docs lock audit sbom compat clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ bench: $(VENV)/.ready-test ## measure what we add, each number with its baseline
 
 bench-peers: $(VENV)/.ready-test ## measure us and other instrumentations on the same streams, write docs/benchmarks.md
 	@$(BIN)/python -m benchmarks.peers $(ARGS)
+
+soak: $(VENV)/.ready-test ## hundreds of streams through a gateway for minutes, then the books; ARGS="--seconds 60 --streams 100"
+	@PYTHONPATH=tests:. $(BIN)/python -m benchmarks.soak $(ARGS)
 
 fuzz: $(VENV)/.ready-test ## look for bytes that break a framing, a format or the tap; 2 minutes, ARGS="--seconds 600"
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --group fuzz || true

@@ -46,7 +46,6 @@ class Ledger:
         self.requests: Counter[tuple[str, ...]] = Counter()
         self.tokens: Counter[tuple[str, ...]] = Counter()
         self.dollars = Decimal(0)
-        self.broken_frames = 0
         for name, word in rows:
             self._add(plan.call(name), word, saw.get(name))
 
@@ -56,7 +55,6 @@ class Ledger:
         model = call.recording.request["model"]
         self.words[word] += 1
         self.outcomes[call.name].append(outcome)
-        self.broken_frames += word == "incomplete" and call.broken_frame
         self.requests[call.provider, model, outcome] += 1
         if word == "whole":
             self.dollars += bill(call.recording)  # type: ignore[no-untyped-call]
@@ -94,7 +92,7 @@ def compare(ledger: Ledger, counters: Counters, spans: list[Span]) -> list[Line]
         *_against_spans(ledger, counters, spans),
         Line("streams in flight", 0, counters.sum("in_flight")),
         Line("streams stalled", 0, counters.sum("stalled")),
-        *_own_errors(ledger, counters),
+        Line("errors of our own", 0, counters.sum("instrumentation_errors_total")),
         Line("labels without room", 0, counters.sum("label_overflow_total")),
     ]
 
@@ -140,14 +138,6 @@ def _against_spans(ledger: Ledger, counters: Counters, spans: list[Span]) -> Ite
     counted = counters.sum("tokens_total", token_type="output", usage_source="estimated")
     yield Line("output tokens estimated, spans", estimated, counted)
     yield Line("dollars, spans", sum(s.dollars or 0 for s in spans), counters.sum("cost_usd_total"))
-
-
-def _own_errors(ledger: Ledger, counters: Counters) -> Iterator[Line]:
-    """A frame that ends in the middle is passed over and counted; nothing else is."""
-    errors = counters.by("instrumentation_errors_total", "stage")
-    passed_over = sum(count for (stage,), count in errors.items() if stage.startswith("wire."))
-    yield Line("broken frames passed over", ledger.broken_frames, passed_over)
-    yield Line("errors of our own", 0, errors.total() - passed_over)
 
 
 def _tokens(counters: Counters, kind: str) -> float:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import json
 import re
 from collections.abc import Mapping
 from random import Random
@@ -71,13 +70,6 @@ class Call(NamedTuple):
     def provider(self) -> str:
         """The provider as the conventions call it."""
         return "openai" if self._openai else "anthropic"
-
-    @property
-    def broken_frame(self) -> bool:
-        """Whether what goes out ends in the middle of an event's data."""
-        rest = self.body[: self.sent].rpartition(b"\n\n")[2]
-        data = [line[5:] for line in rest.splitlines() if line.partition(b":")[0] == b"data"]
-        return bool(data) and not _is_json(data[-1])
 
     @property
     def _openai(self) -> bool:
@@ -143,14 +135,6 @@ def _ends_before_terminal(recording_id: str) -> list[int]:
         end += len(frame)
         ends.append(end)
     raise ValueError(f"{recording_id} has no terminal")
-
-
-def _is_json(text: bytes) -> bool:
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True
 
 
 def name_of(request: Mapping[str, Any]) -> str | None:

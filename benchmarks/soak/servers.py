@@ -140,7 +140,7 @@ class Servers:
     def _gateway_environment(self, folder: Path, metrics_port: int, workers: int) -> dict[str, str]:
         several = {"PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics")} if workers > 1 else {}
         return {
-            "PYTHONPATH": str(DEMO),
+            "PYTHONPATH": f"{DEMO}:{ROOT}",  # of this tree, whichever is installed
             "SOAK_FOLDER": str(folder),
             "SOAK_TIMEOUT": str(self._timeout),
             "OPENAI_BASE_URL": self._provider,
