@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import queue
 import socket
 import threading
@@ -169,7 +170,7 @@ class Odd:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            with connection:
+            with connection, contextlib.suppress(OSError):  # the client may be gone
                 connection.recv(65536)
                 connection.sendall(self._answer)
 
