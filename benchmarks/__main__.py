@@ -17,6 +17,7 @@ MODULES = [
     "pipeline",
     "formats",
     "gateway",
+    "live",
     "scrape",
     "imports",
 ]

@@ -22,6 +22,7 @@ BAD: frozenset[State] = frozenset(("error", "timeout", "abandoned", "incomplete"
 
 SPARK_SECONDS = 10
 RATE_SECONDS = 3
+MIN_WRITTEN_SECONDS = 0.05  # what came all at once has no rate
 _WRITING: dict[Channel, State] = {"reasoning": "thinking", "tool_call": "tool"}
 
 
@@ -192,7 +193,7 @@ class Row:
         if self.ended is None or self.first_token_s is None or not self.output_tokens:
             return None
         written = self.age_s(now) - self.first_token_s
-        return self.output_tokens / written if written > 0 else None
+        return self.output_tokens / written if written >= MIN_WRITTEN_SECONDS else None
 
     def gap_s(self, share: float) -> float | None:
         """Return a percentile of the gaps between pieces, as far as they were seen."""

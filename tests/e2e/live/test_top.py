@@ -102,42 +102,6 @@ def test_one_worker_killed_is_replaced_and_the_screen_stays_right(tmp_path, plac
         )
 
 
-def test_a_session_by_keys(tmp_path, place, upstream):
-    with Gateway(tmp_path, "shop", place, upstream, workers=1) as shop, top(place) as screen:
-        for key, model in (("a", "gpt-4o"), ("b", "gpt-4o-mini"), ("c", "gpt-4o")):
-            shop.ask(f"keys-{key}", model=model)
-            upstream.wait(f"keys-{key}", "held")
-        screen.shows(lambda text: in_flight(text) == 3, "three streams")
-
-        screen.press("/")
-        screen.type("model=gpt-4o-mini")
-        screen.press("Enter")
-        screen.shows(
-            lambda text: "⏎ follow" in text and len(re.findall(r"^\w{8} ● ", text, re.MULTILINE)) == 1,
-            "one by the filter",
-        )
-        # An Escape and what follows at once would be one key with Alt.
-        screen.press("Escape")
-        screen.shows(lambda text: "filter model" not in text, "everything again")
-        screen.press("g")
-        screen.shows(lambda text: "by model" in text and "in flight stalled" in text, "groups")
-        screen.press("Escape")
-        screen.shows(lambda text: "stream   state" in text, "the streams again")
-        screen.press("Enter")
-        screen.shows(lambda text: "stream   state" not in text and "trace " in text, "one followed")
-        screen.press("Escape")
-        screen.shows(lambda text: "stream   state" in text, "the table again")
-        screen.press("p")
-        screen.shows(lambda text: "PAUSED" in text, "the pause")
-        screen.press("p", "?")
-        screen.shows(lambda text: "choose a stream" in text, "the help")
-        screen.press("Escape")
-        screen.shows(lambda text: "choose a stream" not in text, "the screen again")
-        screen.press("q")
-
-        until(screen.ended, "the end of the screen")
-
-
 def test_once_and_tail_for_programs(tmp_path, place, upstream):
     with Gateway(tmp_path, "shop", place, upstream, workers=1) as shop:
         shop.ask("tail-a")
