@@ -19,6 +19,7 @@ def write(pid: int, kind: str, amount: float, *, mode: str = "", page: str = "ho
     value_class = values.MultiProcessValue(lambda: pid)
     value = value_class(kind, "hits", "hits_total", ("page",), (page,), "Hits.", multiprocess_mode=mode)
     value.inc(amount)
+    value._file.close()  # else the file stays open until the next full collection
 
 
 def read(folder: Path) -> dict[str, float]:

@@ -34,7 +34,9 @@ def in_a_child(check):
             os.write(write, repr(error).encode())
         os._exit(0)
     os.close(write)
-    answered, _, _ = select.select([read], [], [], 20)
+    poll = select.poll()  # select.select takes no descriptor above 1023
+    poll.register(read, select.POLLIN)
+    answered = poll.poll(20_000)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     with os.fdopen(read) as pipe:
