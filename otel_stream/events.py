@@ -6,6 +6,7 @@ As JSON, one object a line, the events are a public format (docs/events.md): fie
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -158,6 +159,8 @@ def decode(line: bytes | str) -> StreamEvent:
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of one line of the public format."""
     (schema,), components = msgspec.json.schema_components([StreamEvent], ref_template="#/$defs/{name}")
+    for component in components.values():  # docstrings come indented or not, by the version of msgspec
+        component["description"] = inspect.cleandoc(component["description"])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "otel_stream event",
