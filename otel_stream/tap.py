@@ -13,11 +13,12 @@ from typing import TypeAlias
 
 import msgspec
 
-from otel_stream import prompts, wire
+from otel_stream import prompts, stencil, wire
 from otel_stream._guard import guarded, guarded_reader, skipped
 from otel_stream.decompress import Decompress, Undecodable, decompressor
 from otel_stream.facts import facts, provider_request_id
 from otel_stream.framing import DEFAULT_MAX_FRAME_BYTES, Framing
+from otel_stream.framing.sse import SSEDecoder
 from otel_stream.framing.undeclared import BY_CONTENT_TYPE, Undeclared
 from otel_stream.meaning import CallFacts, Failure, Frame, Meaning, Request, error_document, read_failure
 from otel_stream.opening import Opening
@@ -289,6 +290,8 @@ class Tap:
 
 def _short_way(recorder: Recorder, framing: Framing, parser: wire.Format) -> Reader:
     """Return the reader for the rest of a stream: it runs once per token, so it is as short as it can be."""
+    if type(parser) in wire.PLAIN and isinstance(framing, SSEDecoder):
+        return stencil.reader(recorder, framing, parser)
     feed, parse, clock = framing.feed, parser.feed, recorder.clock
 
     def read(chunk: bytes) -> None:

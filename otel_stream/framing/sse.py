@@ -47,8 +47,8 @@ class SSEDecoder:
     """
 
     __slots__ = (
-        "_broken", "_clean", "_data", "_event", "_held", "_id", "_lenient", "_max_bytes", "_names",
-        "_next_id", "_plain", "_size", "_skip_lf", "_started", "dropped", "retry",
+        "_broken", "_data", "_event", "_held", "_id", "_lenient", "_max_bytes", "_names",
+        "_next_id", "_plain", "_size", "_skip_lf", "_started", "at_rest", "dropped", "retry",
     )  # fmt: skip
 
     def __init__(self, max_bytes: int = DEFAULT_MAX_FRAME_BYTES, *, lenient: bool = False) -> None:
@@ -57,7 +57,8 @@ class SSEDecoder:
         self._max_bytes = max_bytes
         self._lenient = lenient
         self._started = False  # the byte order mark has been looked for
-        self._clean = False  # nothing is pending: no piece of a line, no field of an event
+        self.at_rest = False
+        """Nothing is pending: no piece of a line, no field of an event. Not told before the first line."""
         self._skip_lf = False  # the last byte was a CR, which may be half of a CRLF
         self._held: list[bytes] = []  # pieces of the unfinished line
         self._size = 0  # bytes held for the event in the making
@@ -71,7 +72,7 @@ class SSEDecoder:
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
         """Return the events completed by `chunk`, which may end anywhere."""
-        if self._clean and (end := -2 if chunk[-2:] == b"\n\n" else -4 if chunk[-4:] == b"\r\n\r\n" else 0):
+        if self.at_rest and (end := -2 if chunk[-2:] == b"\n\n" else -4 if chunk[-4:] == b"\r\n\r\n" else 0):
             # The usual read, one event with its data in one line, comes once per token.
             start = chunk.find(b"\n") + 1 if chunk[:7] == b"event: " else 0
             if chunk[start : start + 6] == b"data: " and len(chunk) <= self._max_bytes:
@@ -146,7 +147,7 @@ class SSEDecoder:
                 self._line(line, events)
         self._hold(rest[-1] if rest else first)
         pending = self._size or self._skip_lf or self._broken or self._event
-        self._clean = not pending and self._data is None and self._next_id == self._id
+        self.at_rest = not pending and self._data is None and self._next_id == self._id
         return events
 
     def _without_bom(self, chunk: bytes) -> bytes:

@@ -81,6 +81,12 @@ FORMATS: tuple[type[Format], ...] = (
 )
 """In the order they are asked; the first that recognises a request has it."""
 
+PLAIN: frozenset[type[Format]] = frozenset((OpenAIChat, OpenAICompletions, AnthropicMessages, CohereChat))
+"""Formats whose frames, where they are a piece of text and nothing else, mean the same wherever they stand.
+
+Up to the end of the answer: no parser's memory and no number that counts up decides what such a frame means.
+"""
+
 # Services that hand other vendors' frames through know no format themselves; they get them here.
 BedrockInvoke.dialects = {
     "completion": AnthropicComplete,
