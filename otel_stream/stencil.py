@@ -32,7 +32,7 @@ class Stencil(NamedTuple):
     ending: Callable[[bytes, int], bytes]
     """Returns the text at that place of a chunk which goes on otherwise but means the same; b"" for none."""
     channel: Channel
-    index: int
+    choice: int
 
 
 def reader(recorder: Recorder, framing: SSEDecoder, parser: wire.Format) -> Callable[[bytes], None]:
@@ -94,7 +94,7 @@ def cut(chunk: bytes, format: type[wire.Format]) -> Stencil | None:
 def _said(chunk: bytes, format: type[wire.Format]) -> tuple[str, Channel, int] | None:
     """Return the one delta that a chunk tells a parser that knows nothing else; None for anything more."""
     framing, said = SSEDecoder(), _Said()
-    parser = format(said)  # type: ignore[arg-type] # by __getattr__
+    parser = format(said)
     for frame in framing.feed(chunk):
         parser.feed(frame)
     return said.deltas[0] if len(said.deltas) == 1 and framing.at_rest and not said.more else None
