@@ -1,4 +1,4 @@
-"""Histograms that know their series: one record costs 2 instead of 13 us.
+"""Histograms bound to their series: one record costs 1 instead of 13 us.
 
 The API has no bound instruments, so each record cleans and hashes the same attributes again, which was half
 of what a stream cost us. Here the first record of a series takes that way and the aggregation it went to
@@ -11,93 +11,99 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
+import msgspec
+from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.metrics import Histogram
 
-MAX_SERIES = 2000  # remembered; the SDK's own cardinality limit
+NOWHERE = trace.set_span_in_context(trace.INVALID_SPAN, Context())
+"""A context that is not empty and has no span: no exemplar, least of all one of whoever's span is current."""
 
 Attributes: TypeAlias = dict[str, Any]
-Record: TypeAlias = Callable[[float, Context], None]
 
 
-class _Measurement(NamedTuple):
+class _Measurement(msgspec.Struct, gc=False):
     """What an aggregation and its exemplars read of the SDK's class, without its cleaning."""
 
     value: float
     time_unix_nano: int
-    instrument: Histogram
     context: Context
     attributes: Attributes
 
 
-class _Series(NamedTuple):
-    """Where the records of one series go: an aggregation a reader and view; none where that may change."""
-
-    storages: object
-    aggregations: tuple[Any, ...]
-
-
 class BoundHistogram:
-    """One instrument and the series it was recorded to. Any thread may record."""
+    """One series of one instrument. Whoever records to it again and again keeps it. Any thread may record."""
 
-    def __init__(self, histogram: Histogram) -> None:
+    __slots__ = (
+        "_aggregations",
+        "_attributes",
+        "_consumer",
+        "_histogram",
+        "_may_sample",
+        "_real",
+        "_storages",
+    )
+
+    def __init__(self, histogram: Histogram, attributes: Attributes) -> None:
+        """The attributes must not change."""
         self._histogram = histogram
-        self._known: dict[tuple[tuple[str, Any], ...], _Series] = {}
+        self._attributes = attributes
+        self._aggregations: tuple[Any, ...] = ()
+        self._storages: object = None
+        self._consumer: Any = None
+        self._real: object = None  # the instrument that was looked into
+        self._may_sample: Callable[..., bool] | None = None
 
-    def of(self, attributes: Attributes) -> Record:
-        """Return the function that records (value, context) with these attributes, which must not change."""
-        key = tuple(attributes.items())
-        series = self._known.get(key)
-        if series is not None and series.aggregations:
-            consumer = _real(self._histogram)._measurement_consumer  # noqa: SLF001 - as in _series
-            if consumer._reader_storages is series.storages:  # noqa: SLF001 - no reader came or went
-                return _direct(_real(self._histogram), attributes, series.aggregations)
-            series = None
+    def record(self, value: float, context: Context = NOWHERE) -> None:
+        """Record a value; `context` has the span that an exemplar may point to."""
+        if not self._aggregations or self._consumer._reader_storages is not self._storages:  # noqa: SLF001
+            self._record_usually(value, context)
+        elif 0 <= value < math.inf:
+            may_sample, sampled, now = self._may_sample, False, 0
+            if may_sample is not None and context is not NOWHERE:
+                now = time.time_ns()
+                sampled = may_sample(value, now, self._attributes, context)
+            measurement = _Measurement(value, now, context, self._attributes)
+            for aggregation in self._aggregations:
+                aggregation.aggregate(measurement, sampled)
 
-        def record(value: float, context: Context) -> None:
-            self._histogram.record(value, attributes, context)
-            if series is None and len(self._known) < MAX_SERIES:
-                self._known[key] = _series(_real(self._histogram), attributes)
+    def _record_usually(self, value: float, context: Context) -> None:
+        self._histogram.record(value, self._attributes, context)
+        # An instrument that was made before there was a provider has the SDK's behind it.
+        real = getattr(self._histogram, "_real_instrument", None) or self._histogram
+        storages = getattr(getattr(real, "_measurement_consumer", None), "_reader_storages", None)
+        if self._real is not real or self._storages is not storages:
+            self._real, self._storages = real, storages
+            self._look_into(real)
 
-        return record
-
-
-def _real(histogram: Any) -> Any:
-    """Return the SDK's instrument behind one that was made before there was a provider."""
-    return getattr(histogram, "_real_instrument", None) or histogram
-
-
-def _direct(histogram: Any, attributes: Attributes, aggregations: tuple[Any, ...]) -> Record:
-    should_sample = histogram._measurement_consumer._sdk_config.exemplar_filter.should_sample  # noqa: SLF001
-
-    def record(value: float, context: Context) -> None:
-        if not 0 <= value < math.inf:
+    def _look_into(self, histogram: Any) -> None:
+        """Find where a record with these attributes went, if this is the SDK we know."""
+        self._aggregations = ()
+        try:
+            self._consumer = histogram._measurement_consumer  # noqa: SLF001
+            found = [
+                _aggregation(match, self._attributes)
+                for storage in self._consumer._reader_storages.values()  # noqa: SLF001
+                for match in storage._instrument_view_instrument_matches[histogram]  # noqa: SLF001
+            ]
+            self._may_sample = _sampling(self._consumer._sdk_config.exemplar_filter, self._attributes)  # noqa: SLF001
+        except (AttributeError, KeyError, TypeError):
             return
-        now = time.time_ns()
-        measurement = _Measurement(value, now, histogram, context, attributes)
-        sampled = should_sample(value, now, attributes, context)
-        for aggregation in aggregations:
-            aggregation.aggregate(measurement, sampled)
-
-    return record
+        if None not in found:
+            self._aggregations = tuple(found)
 
 
-def _series(histogram: Any, attributes: Attributes) -> _Series:
-    """Find where a record with these attributes went, if this is the SDK we know."""
-    try:
-        consumer = histogram._measurement_consumer  # noqa: SLF001
-        storages = consumer._reader_storages  # noqa: SLF001
-        found = [
-            _aggregation(match, attributes)
-            for storage in storages.values()
-            for match in storage._instrument_view_instrument_matches[histogram]  # noqa: SLF001
-        ]
-        known = callable(consumer._sdk_config.exemplar_filter.should_sample)  # noqa: SLF001
-    except (AttributeError, KeyError, TypeError):
-        return _Series(None, ())
-    return _Series(storages, tuple(found) if known and None not in found else ())
+def _sampling(exemplar_filter: Any, attributes: Attributes) -> Callable[..., bool] | None:
+    """Return the filter's question, None if it always says no.
+
+    Raises: TypeError for a filter that takes records without a span: it needs to be asked about all.
+    """
+    ask: Callable[..., bool] = exemplar_filter.should_sample
+    if ask(1.0, 0, attributes, NOWHERE):
+        raise TypeError
+    return ask
 
 
 def _aggregation(match: Any, attributes: Attributes) -> Any:

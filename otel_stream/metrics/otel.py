@@ -9,22 +9,24 @@ https://github.com/open-telemetry/semantic-conventions-genai/blob/main/docs/gen-
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
 
 from opentelemetry import metrics, trace
 from opentelemetry.context import Context
-from opentelemetry.metrics import Meter, MeterProvider, NoOpMeter
+from opentelemetry.metrics import Histogram, Meter, MeterProvider, NoOpMeter
 
 from otel_stream import semconv
 from otel_stream.config import Settings
 from otel_stream.events import Ended, Started
 from otel_stream.identity import Trace
 from otel_stream.meaning import Usage
-from otel_stream.metrics.bound import BoundHistogram
+from otel_stream.metrics.bound import NOWHERE, BoundHistogram
 from otel_stream.metrics.gaps import GapSample
-from otel_stream.metrics.sums import Sums
+from otel_stream.metrics.sums import Row, Sums
 from otel_stream.stream import Stream
+
+MAX_SERIES = 2000  # kept with what they are bound to; the SDK's own cardinality limit
 
 _COUNTED = (
     (semconv.COUNTED_INPUT_TOKENS, "Tokens the model was given, cached ones included"),
@@ -33,8 +35,87 @@ _COUNTED = (
     (semconv.COUNTED_CACHE_WRITE, "Input tokens written to the provider's cache"),
     (semconv.COUNTED_REASONING, "Output tokens that were reasoning"),
 )
-_NOWHERE = trace.set_span_in_context(trace.INVALID_SPAN, Context())
-"""A context that is not empty and has no span: no exemplar, least of all one of whoever's span is current."""
+
+Attributes: TypeAlias = dict[str, Any]
+Histograms: TypeAlias = tuple[Histogram, ...]
+"""The instruments of one quantity: one, none, or with both generations of names two."""
+Bound: TypeAlias = tuple[BoundHistogram, ...]
+
+
+class _Instruments:
+    """The instruments of one meter, by what they measure."""
+
+    def __init__(self, meter: Meter, *, latest: bool, v1_41: bool) -> None:
+        def histograms(
+            name: str | None, name_v1_41: str | None, unit: str, about: str, bounds: tuple[float, ...]
+        ) -> Histograms:
+            names = (name if latest else None, name_v1_41 if v1_41 else None)
+            return tuple(
+                meter.create_histogram(n, unit, about, explicit_bucket_boundaries_advisory=bounds)
+                for n in names
+                if n is not None
+            )
+
+        def seconds(name: str, name_v1_41: str, about: str) -> Histograms:
+            return histograms(name, name_v1_41, "s", about, semconv.DURATION_BUCKETS)
+
+        def tokens(name: str | None, name_v1_41: str | None, about: str) -> Histograms:
+            return histograms(name, name_v1_41, "{token}", about, semconv.TOKEN_BUCKETS)
+
+        self.duration = seconds(
+            semconv.DURATION, semconv.DURATION_V1_41, "From the request to the end of the stream"
+        )
+        self.first = seconds(
+            semconv.TIME_TO_FIRST_CHUNK,
+            semconv.TIME_TO_FIRST_CHUNK_V1_41,
+            "From the request to the first chunk with content",
+        )
+        self.gap = seconds(
+            semconv.TIME_PER_OUTPUT_CHUNK,
+            semconv.TIME_PER_OUTPUT_CHUNK_V1_41,
+            "Between chunks with content; a sample where streams are many or long",
+        )
+        self.input = tokens(semconv.OPERATION_INPUT_TOKENS, None, "Input tokens of one operation")
+        self.output = tokens(semconv.OPERATION_OUTPUT_TOKENS, None, "Output tokens of one operation")
+        self.usage = tokens(None, semconv.TOKEN_USAGE_V1_41, "Tokens of one operation, by type")
+        self.tokens = Sums(meter, "{token}", _COUNTED if latest else ())
+        self.cost = Sums(meter, "USD", ((semconv.COST, "What the streams cost, as far as it is known"),))
+
+
+class _Series:
+    """Where the streams of one set of attributes are recorded."""
+
+    def __init__(
+        self, to: _Instruments, common: Attributes, error_type: str | None, *, estimated: bool
+    ) -> None:
+        erring = common if error_type is None else {**common, semconv.ERROR_TYPE: error_type}
+        self.duration = _bound(to.duration, erring)
+        self.first = _bound(to.first, common)
+        self.gap = _bound(to.gap, common)
+        self._to_cost, self._cost, self._common = to.cost, dict[Any, Row](), common
+        mark = {semconv.USAGE_SOURCE: "estimated"} if estimated else {}
+        counted, erring = {**common, **mark}, {**erring, **mark}
+        kind = semconv.TOKEN_TYPE_V1_41
+        self.input = _bound(to.input, erring) + _bound(to.usage, {**counted, kind: "input"})
+        self.output = _bound(to.output, erring) + _bound(to.usage, {**counted, kind: "output"})
+        self._to_tokens, self._counted = to.tokens, counted
+        self.tokens = self._row(semconv.MODALITY_UNKNOWN)
+
+    def audio(self) -> Row:
+        return self._row(semconv.MODALITY_AUDIO)
+
+    def cost(self, source: str | None) -> Row:
+        row = self._cost.get(source)
+        if row is None:
+            row = self._cost[source] = self._to_cost.of({**self._common, semconv.COST_SOURCE: source})
+        return row
+
+    def _row(self, modality: str) -> Row:
+        return self._to_tokens.of({**self._counted, semconv.TOKEN_MODALITY: modality})
+
+
+def _bound(histograms: Histograms, attributes: Attributes) -> Bound:
+    return tuple(BoundHistogram(histogram, attributes) for histogram in histograms)
 
 
 class ClientMetrics:
@@ -57,37 +138,9 @@ class ClientMetrics:
         meter = metrics.get_meter(semconv.SCOPE_NAME, semconv.scope_version(), meter_provider)
         self._off = isinstance(meter, NoOpMeter)
         self._cancel_is_error = settings.cancel_is_error
-        self._make(meter, latest=settings.semconv != "v1.41", v1_41=settings.semconv != "latest")
+        self._to = _Instruments(meter, latest=settings.semconv != "v1.41", v1_41=settings.semconv != "latest")
+        self._known: dict[tuple[object, ...], _Series] = {}
         self._sample = GapSample(clock)
-
-    def _make(self, meter: Meter, *, latest: bool, v1_41: bool) -> None:
-        def pick(name: str | None, name_v1_41: str | None) -> tuple[str, ...]:
-            return tuple(
-                found for found, on in ((name, latest), (name_v1_41, v1_41)) if on and found is not None
-            )
-
-        def seconds(names: tuple[str, ...], about: str) -> tuple[BoundHistogram, ...]:
-            return tuple(_histogram(meter, name, "s", about, semconv.DURATION_BUCKETS) for name in names)
-
-        def tokens(names: tuple[str, ...], about: str) -> tuple[BoundHistogram, ...]:
-            return tuple(_histogram(meter, name, "{token}", about, semconv.TOKEN_BUCKETS) for name in names)
-
-        self._duration = seconds(
-            pick(semconv.DURATION, semconv.DURATION_V1_41), "From the request to the end of the stream"
-        )
-        self._first = seconds(
-            pick(semconv.TIME_TO_FIRST_CHUNK, semconv.TIME_TO_FIRST_CHUNK_V1_41),
-            "From the request to the first chunk with content",
-        )
-        self._gap = seconds(
-            pick(semconv.TIME_PER_OUTPUT_CHUNK, semconv.TIME_PER_OUTPUT_CHUNK_V1_41),
-            "Between chunks with content; a sample where streams are many or long",
-        )
-        self._input = tokens(pick(semconv.OPERATION_INPUT_TOKENS, None), "Input tokens of one operation")
-        self._output = tokens(pick(semconv.OPERATION_OUTPUT_TOKENS, None), "Output tokens of one operation")
-        self._usage = tokens(pick(None, semconv.TOKEN_USAGE_V1_41), "Tokens of one operation, by type")
-        self._tokens = Sums(meter, "{token}", _COUNTED if latest else ())
-        self._cost = Sums(meter, "USD", ((semconv.COST, "What the streams cost, as far as it is known"),))
 
     def started(self, event: Started, stream: Stream) -> None:
         """Do nothing: the conventions count ends."""
@@ -96,83 +149,79 @@ class ClientMetrics:
         """Record the stream."""
         if self._off:
             return
-        common = _common(event, stream)
-        error_type = semconv.error_type(
-            event.outcome, getattr(event, "error_type", None), cancel_is_error=self._cancel_is_error
-        )
-        erring = common if error_type is None else {**common, semconv.ERROR_TYPE: error_type}
+        series = self._series(event, stream)
         here = _context(stream.trace)
-        _record(self._duration, stream.duration_s, erring, here)
+        _record(series.duration, stream.duration_s, here)
         if stream.facts.streaming:
-            self._record_pace(stream, common, here)
+            self._record_pace(stream, series, here)
         if stream.billed:
-            self._count(event, stream.reported or Usage(), common, erring)
+            _count(event, stream.reported or Usage(), series)
 
     def shutdown(self) -> None:
         """Nothing to do: the SDK reads the sums once more when the meter provider shuts down."""
 
-    def _record_pace(self, stream: Stream, common: dict[str, Any], here: Context) -> None:
+    def _series(self, event: Ended, stream: Stream) -> _Series:
+        """Return where the stream is recorded: found by its values, made for the first stream with them."""
+        facts = stream.facts
+        error_type = semconv.error_type(
+            event.outcome, getattr(event, "error_type", None), cancel_is_error=self._cancel_is_error
+        )
+        estimated = event.usage_source == "estimated"
+        key = (
+            facts.operation,
+            facts.provider,
+            facts.model,
+            event.response_model,
+            facts.server_address,
+            facts.server_port,
+            error_type,
+            estimated,
+        )
+        series = self._known.get(key)
+        if series is None:
+            series = _Series(self._to, _common(event, stream), error_type, estimated=estimated)
+            if len(self._known) < MAX_SERIES:
+                self._known[key] = series
+        return series
+
+    def _record_pace(self, stream: Stream, series: _Series, here: Context) -> None:
         if stream.time_to_first_token_s is not None:
-            _record(self._first, stream.time_to_first_token_s, common, here)
+            _record(series.first, stream.time_to_first_token_s, here)
         counts, _ = stream.gaps
-        gaps = self._sample.take(counts, records_each=len(self._gap))
-        for histogram in self._gap if gaps else ():
-            record = histogram.of(common)
-            for gap in gaps:
-                record(gap, _NOWHERE)
+        for gap in self._sample.take(counts, records_each=len(series.gap)):
+            _record(series.gap, gap)
 
-    def _count(self, event: Ended, usage: Usage, common: dict[str, Any], erring: dict[str, Any]) -> None:
-        if event.cost_usd is not None:
-            self._cost.add({**common, semconv.COST_SOURCE: event.cost_source}, (event.cost_usd,))
-        if event.usage_source == "estimated":
-            mark = {semconv.USAGE_SOURCE: "estimated"}
-            common, erring = {**common, **mark}, {**erring, **mark}
-        self._sum(usage, common)
-        if usage.input_tokens is not None:
-            _record(self._input, usage.input_tokens, erring, _NOWHERE)
-            kind = {semconv.TOKEN_TYPE_V1_41: "input"}
-            _record(self._usage, usage.input_tokens, common, _NOWHERE, kind)
-        if usage.output_tokens is not None:
-            _record(self._output, usage.output_tokens, erring, _NOWHERE)
-            kind = {semconv.TOKEN_TYPE_V1_41: "output"}
-            _record(self._usage, usage.output_tokens, common, _NOWHERE, kind)
 
-    def _sum(self, usage: Usage, common: dict[str, Any]) -> None:
-        """Add to the totals; a stream without usage adds 0, so that its series is there."""
-        given, made = usage.input_audio_tokens or 0, usage.output_audio_tokens or 0
-        amounts = (
+def _count(event: Ended, usage: Usage, series: _Series) -> None:
+    """Count tokens and cost; a stream without usage adds 0 to the sums, so that its series is there."""
+    if event.cost_usd is not None:
+        series.cost(event.cost_source).add((event.cost_usd,))
+    given, made = usage.input_audio_tokens or 0, usage.output_audio_tokens or 0
+    series.tokens.add(
+        (
             max(0, (usage.input_tokens or 0) - given),
             max(0, (usage.output_tokens or 0) - made),
             usage.cache_read_tokens,
             usage.cache_write_tokens,
             usage.reasoning_tokens,
         )
-        self._tokens.add({**common, semconv.TOKEN_MODALITY: semconv.MODALITY_UNKNOWN}, amounts)
-        if given or made:
-            audio = {**common, semconv.TOKEN_MODALITY: semconv.MODALITY_AUDIO}
-            self._tokens.add(audio, (given, made, None, None, None))
-
-
-def _histogram(meter: Meter, name: str, unit: str, about: str, bounds: tuple[float, ...]) -> BoundHistogram:
-    return BoundHistogram(
-        meter.create_histogram(name, unit, about, explicit_bucket_boundaries_advisory=bounds)
     )
+    if given or made:
+        series.audio().add((given, made, None, None, None))
+    if usage.input_tokens is not None:
+        _record(series.input, usage.input_tokens)
+    if usage.output_tokens is not None:
+        _record(series.output, usage.output_tokens)
 
 
-def _record(
-    histograms: tuple[BoundHistogram, ...],
-    value: float,
-    attributes: dict[str, Any],
-    context: Context,
-    more: dict[str, Any] | None = None,
-) -> None:
+def _record(histograms: Iterable[BoundHistogram], value: float, context: Context = NOWHERE) -> None:
     for histogram in histograms:
-        histogram.of(attributes if more is None else {**attributes, **more})(value, context)
+        histogram.record(value, context)
 
 
-def _common(event: Ended, stream: Stream) -> dict[str, Any]:
+def _common(event: Ended, stream: Stream) -> Attributes:
     facts = stream.facts
-    found: dict[str, Any] = {
+    found: Attributes = {
         semconv.OPERATION_NAME: facts.operation,
         semconv.PROVIDER_NAME: facts.provider,
     }
@@ -190,7 +239,7 @@ def _common(event: Ended, stream: Stream) -> dict[str, Any]:
 def _context(stream_trace: Trace) -> Context:
     """Return a context in which an exemplar points to the stream's span, when that is exported."""
     if not stream_trace.sampled or stream_trace.trace_id is None or stream_trace.span_id is None:
-        return _NOWHERE
+        return NOWHERE
     own = trace.SpanContext(
         int(stream_trace.trace_id, 16),
         int(stream_trace.span_id, 16),

@@ -18,41 +18,55 @@ OVERFLOW = {"otel.metric.overflow": True}
 """What later series are counted under, as the SDK does; the totals stay right."""
 
 
+class Row:
+    """The sums of one series. Any thread may add."""
+
+    __slots__ = ("_lock", "amounts", "attributes")
+
+    def __init__(self, attributes: dict[str, Any], size: int, lock: threading.Lock) -> None:
+        self.attributes = attributes
+        self.amounts: list[float | None] = [None] * size
+        self._lock = lock
+
+    def add(self, amounts: Sequence[float | None]) -> None:
+        """Add one amount to each counter; None leaves it alone, and a series never added to is not told."""
+        mine = self.amounts
+        if not mine:
+            return
+        with self._lock:
+            for column, amount in enumerate(amounts):
+                if amount is not None:
+                    mine[column] = (mine[column] or 0) + amount
+
+
 class Sums:
-    """Some counters that share their attributes. Any thread may add."""
+    """Some counters that share their attributes."""
 
     def __init__(self, meter: Meter, unit: str, counters: Sequence[tuple[str, str]]) -> None:
         """`counters` are (name, description); without any, adding does nothing."""
         self._size = len(counters)
-        self._rows: dict[tuple[tuple[str, Any], ...], tuple[dict[str, Any], list[float | None]]] = {}
+        self._rows: dict[tuple[tuple[str, Any], ...], Row] = {}
         self._lock = threading.Lock()
         self._instruments = [
             meter.create_observable_counter(name, [self._observe(column)], unit, description)
             for column, (name, description) in enumerate(counters)
         ]
 
-    def add(self, attributes: dict[str, Any], amounts: Sequence[float | None]) -> None:
-        """Add one amount to each counter; None leaves it alone, and a series never added to is not told."""
-        if not self._size:
-            return
+    def of(self, attributes: dict[str, Any]) -> Row:
+        """Return the row of a series, the same for the same attributes; whoever adds often keeps it."""
         key = tuple(attributes.items())
         with self._lock:
-            row = self._rows.get(key) or self._new(key, attributes)
-            for column, amount in enumerate(amounts):
-                if amount is not None:
-                    row[1][column] = (row[1][column] or 0) + amount
-
-    def _new(
-        self, key: tuple[tuple[str, Any], ...], attributes: dict[str, Any]
-    ) -> tuple[dict[str, Any], list[float | None]]:
-        if len(self._rows) >= MAX_SERIES:
-            key, attributes = (), OVERFLOW
-        return self._rows.setdefault(key, (attributes, [None] * self._size))
+            row = self._rows.get(key)
+            if row is None:
+                if len(self._rows) >= MAX_SERIES:
+                    key, attributes = (), OVERFLOW
+                row = self._rows.setdefault(key, Row(attributes, self._size, self._lock))
+            return row
 
     def _observe(self, column: int) -> Callable[[CallbackOptions], list[Observation]]:
         def observe(_: CallbackOptions) -> list[Observation]:
             with self._lock:
-                known = [(amounts[column], attributes) for attributes, amounts in self._rows.values()]
+                known = [(row.amounts[column], row.attributes) for row in self._rows.values()]
             return [Observation(amount, attributes) for amount, attributes in known if amount is not None]
 
         return observe

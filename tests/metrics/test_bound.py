@@ -9,11 +9,15 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.metrics import NoOpMeterProvider
-from opentelemetry.sdk.metrics import Histogram, MeterProvider
+from opentelemetry.sdk.metrics import (
+    AlwaysOffExemplarFilter,
+    AlwaysOnExemplarFilter,
+    Histogram,
+    MeterProvider,
+)
 from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
 from opentelemetry.sdk.metrics.view import View
 
-from otel_stream.metrics import bound
 from otel_stream.metrics.bound import BoundHistogram
 
 HERE = {"model": "gpt-4o", "port": 443}
@@ -29,13 +33,13 @@ def sampled():
 class Measured:
     """One histogram on an SDK of its own; `plain` records as everybody does."""
 
-    def __init__(self, *, plain=False, temporality=None, views=()):
+    def __init__(self, *, plain=False, temporality=None, views=(), exemplar_filter=None):
         self.reader = InMemoryMetricReader(preferred_temporality=temporality)
-        self.provider = MeterProvider([self.reader], views=views)
+        self.provider = MeterProvider([self.reader], views=views, exemplar_filter=exemplar_filter)
         self.histogram = self.provider.get_meter("test").create_histogram(
             "h", explicit_bucket_boundaries_advisory=(1.0, 10.0)
         )
-        self.bound = BoundHistogram(self.histogram)
+        self.bound = {}
         self._plain = plain
 
     def record(self, value, attributes=HERE, context=None):
@@ -43,7 +47,8 @@ class Measured:
         if self._plain:
             self.histogram.record(value, attributes, context)
         else:
-            self.bound.of(attributes)(value, context)
+            key = tuple(attributes.items())
+            self.bound.setdefault(key, BoundHistogram(self.histogram, attributes)).record(value, context)
 
     def points(self):
         data = self.reader.get_metrics_data()
@@ -141,26 +146,28 @@ def test_a_view_that_takes_attributes_away_is_respected():
     assert plain.points() == ours.points()
 
 
-def test_series_beyond_the_sdks_limit_overflow_as_they_do_without_us(monkeypatch):
-    monkeypatch.setattr(bound, "MAX_SERIES", 3)
-    measured = Measured()
+@pytest.mark.parametrize("kind", [AlwaysOnExemplarFilter, AlwaysOffExemplarFilter])
+def test_other_filters_of_exemplars_are_asked(kind):
+    plain, ours = Measured(plain=True, exemplar_filter=kind()), Measured(exemplar_filter=kind())
 
-    for _ in range(2):
-        for number in range(5):
-            measured.record(1, {"model": str(number)})
+    for measured in (plain, ours):
+        measured.record(2)
+        measured.record(3)
+        measured.record(4, context=sampled())
 
-    assert len(measured.bound._known) == 3
-    assert [point[1] for point in measured.points()] == [2] * 5
+    assert plain.points() == ours.points()
 
 
-def test_another_sdk_is_used_by_its_api_alone():
+def test_another_sdk_is_used_by_its_api_alone(monkeypatch):
     histogram = NoOpMeterProvider().get_meter("test").create_histogram("h")
-    one = BoundHistogram(histogram)
+    taken = []
+    monkeypatch.setattr(type(histogram), "record", lambda _, *args: taken.append(args))
+    one = BoundHistogram(histogram, HERE)
 
-    one.of(HERE)(1, Context())
-    one.of(HERE)(2, Context())
+    one.record(1, Context())
+    one.record(2, Context())
 
-    assert one._known == {tuple(HERE.items()): (None, ())}
+    assert taken == [(1, HERE, Context()), (2, HERE, Context())]
 
 
 def test_a_reader_that_comes_later_gets_the_records_from_then_on():

@@ -22,7 +22,7 @@ from otel_stream import semconv
 from otel_stream.config import Settings
 from otel_stream.identity import Trace
 from otel_stream.meaning import CallFacts, Failure, Usage
-from otel_stream.metrics import otel
+from otel_stream.metrics import bound
 from otel_stream.metrics.otel import ClientMetrics
 from otel_stream.pricing import Price
 
@@ -359,8 +359,8 @@ def test_an_exemplar_leads_to_the_streams_own_exported_span_and_to_no_other(own,
 
 def test_the_context_without_a_span_is_not_taken_for_none():
     """An SDK takes an empty context for the current one."""
-    assert otel._NOWHERE
-    assert trace.get_current_span(otel._NOWHERE) is trace.INVALID_SPAN
+    assert bound.NOWHERE
+    assert trace.get_current_span(bound.NOWHERE) is trace.INVALID_SPAN
     assert not Context()
 
 

@@ -35,9 +35,9 @@ def collected(reader):
 def test_counters_of_one_row_are_added_to_together(make, reader):
     counted = make("a", "b", "c")
 
-    counted.add({"k": 1}, (5, 0, None))
-    counted.add({"k": 1}, (2, None, None))
-    counted.add({"k": 2}, (1, None, None))
+    counted.of({"k": 1}).add((5, 0, None))
+    counted.of({"k": 1}).add((2, None, None))
+    counted.of({"k": 2}).add((1, None, None))
 
     assert collected(reader) == {"a": {(("k", 1),): 7, (("k", 2),): 1}, "b": {(("k", 1),): 0}}
 
@@ -45,9 +45,9 @@ def test_counters_of_one_row_are_added_to_together(make, reader):
 def test_sums_without_counters_keep_nothing(make):
     counted = make()
 
-    counted.add({"k": 1}, ())
+    counted.of({"k": 1}).add((5, None))
 
-    assert counted._rows == {}
+    assert counted.of({"k": 1}).amounts == []
 
 
 def test_series_beyond_the_cap_are_counted_together(make, reader, monkeypatch):
@@ -55,8 +55,8 @@ def test_series_beyond_the_cap_are_counted_together(make, reader, monkeypatch):
     counted = make("a")
 
     for number in range(10):
-        counted.add({"k": number}, (1,))
-    counted.add({"k": 0}, (1,))
+        counted.of({"k": number}).add((1,))
+    counted.of({"k": 0}).add((1,))
 
     assert collected(reader)["a"] == {
         (("k", 0),): 2,
@@ -69,7 +69,8 @@ def test_series_beyond_the_cap_are_counted_together(make, reader, monkeypatch):
 def test_nothing_is_lost_between_threads(make, reader):
     counted = make("a")
     threads = [
-        threading.Thread(target=lambda: [counted.add({"k": 1}, (1,)) for _ in range(2000)]) for _ in range(4)
+        threading.Thread(target=lambda: [counted.of({"k": 1}).add((1,)) for _ in range(2000)])
+        for _ in range(4)
     ]
 
     for thread in threads:
