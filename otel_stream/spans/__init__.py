@@ -123,7 +123,7 @@ class SpanWriter:
         found = attributes.at_end(event, stream, self._mode, error_type)
         if self._span_content and not stream.who.private:
             found.update(messages.as_text(self._content(event, stream)))
-        span.set_attributes(found)
+        attributes.put(span, found)
         if error_type is not None:
             span.set_status(StatusCode.ERROR, _message(event))
         if self._span_events:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+from opentelemetry import trace
+
 from otel_stream import semconv
 from otel_stream.events import Ended
 from otel_stream.recorder import MAX_CHOICES
@@ -30,6 +32,8 @@ _END = (
     ("output_characters", semconv.OUTPUT_CHARACTERS),
 )
 """Field of the last event and the attribute that says the same."""
+
+_PLAIN = frozenset((str, bool, int, float))
 
 
 def at_start(stream: Stream) -> Attributes:
@@ -86,6 +90,31 @@ def at_end(event: Ended, stream: Stream, mode: str, error_type: str | None) -> A
     for name, value in stream.attributes.items():
         _put(found, name if "." in name else f"{semconv.SCOPE_NAME}.{name}", value)
     return found
+
+
+def put(span: trace.Span, found: Attributes) -> None:
+    """Set attributes of a span that is not shared yet.
+
+    `set_attributes` looks into each value and copies it, 10 us for ours. They are of plain types already, so
+    they go onto the SDK's span as they are, unless its limits are below what we write.
+    """
+    there: Any = getattr(span, "_attributes", None)
+    known = getattr(there, "_dict", None)
+    most = getattr(there, "maxlen", 0)
+    roomy = most is None or (isinstance(known, dict) and most >= len(known) + len(found))
+    if known is None or not roomy or there.max_value_len is not None or not _are_plain(found):
+        span.set_attributes(found)
+    else:
+        with there._lock:  # noqa: SLF001 - as the SDK does
+            known.update(found)
+
+
+def _are_plain(found: Attributes) -> bool:
+    return all(type(value) in _PLAIN or _are_words(value) for value in found.values())
+
+
+def _are_words(value: object) -> bool:
+    return type(value) is tuple and all(type(word) is str for word in value)
 
 
 def finish_reasons(event: Ended, stream: Stream) -> tuple[str, ...]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, NonRecordingSpan
 from recording import Recording
 
 from otel_stream.identity import Who
@@ -147,3 +149,48 @@ def test_a_good_end_makes_no_finish_reasons_up():
     assert ended(of_choices(2), tell=lambda stream: stream.finish("stop"))[
         "gen_ai.response.finish_reasons"
     ] == ("stop",)
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        SpanLimits(),
+        SpanLimits(max_attributes=4),
+        SpanLimits(max_attribute_length=2),
+        SpanLimits(max_attributes=2),
+    ],
+)
+@pytest.mark.parametrize("found", [{"a": "text", "b": 1, "c": 0.5, "d": ("x", "y")}, {"a": ["x"], "b": b"y"}])
+def test_a_span_gets_what_the_sdk_would_have_set(limits, found):
+    tracer = TracerProvider(span_limits=limits).get_tracer("test")
+    ours, theirs = (tracer.start_span("s", attributes={"before": 1, "a": "old"}) for _ in range(2))
+
+    attributes.put(ours, found)
+    theirs.set_attributes(found)
+
+    assert dict(ours.attributes) == dict(theirs.attributes)
+    assert ours.dropped_attributes == theirs.dropped_attributes
+
+
+def test_only_what_the_sdk_would_have_to_look_into_is_handed_to_it(monkeypatch):
+    span = TracerProvider().get_tracer("test").start_span("s")
+    handed = []
+    monkeypatch.setattr(span, "set_attributes", handed.append)
+
+    attributes.put(span, {"a": 1, "b": ("x",)})
+    attributes.put(span, {"c": [1]})
+
+    assert handed == [{"c": [1]}]
+    assert dict(span.attributes) == {"a": 1, "b": ("x",)}
+
+
+def test_another_sdks_span_is_used_by_its_api():
+    class Span(NonRecordingSpan):
+        def set_attributes(self, attributes):
+            self.found = attributes
+
+    span = Span(INVALID_SPAN_CONTEXT)
+
+    attributes.put(span, {"a": 1})
+
+    assert span.found == {"a": 1}
