@@ -17,7 +17,7 @@ from otel_stream.framing.sse import SSEDecoder
 from otel_stream.recorder import Recorder
 
 MAX_TEXT = 4096  # bytes of a piece of text that is looked for; longer ones are parsed
-PATIENCE = 8  # chunks that are parsed before a stencil is cut; it costs as much as ten of them
+PATIENCE = 32  # chunks that are parsed before a stencil is cut; it costs as much as it saves on sixty
 
 _PROBES = ("x7 Z", "another piece")  # what stands for the text while a stencil is tried
 _PADDING = re.compile(rb'[A-Za-z0-9]*"}(\n\n|\r\n\r\n)').fullmatch

@@ -119,7 +119,8 @@ class Tap:
             if not self.ignored:
                 self._drain()
         finally:
-            self._decode = _pass_by
+            self._decode = self._read = _pass_by
+            self._parser = self._framing = self._decompress = None
             if self.recorder is not None:
                 self.recorder.end(ending, error)
 

@@ -97,24 +97,34 @@ def _watch(tap: Tap, request: Any, response: Any, stream_class: Callable[[Any, A
 
 
 class _Watched:
-    """What the sync and the async stream share: the tap, its end, and the attributes of the original."""
+    """What the sync and the async stream share: the tap, its end, and the attributes of the original.
+
+    A response and its stream refer to each other, so they are for the garbage collector to find. The tap is
+    let go of at its end: all that it holds is freed at once.
+    """
 
     def __init__(self, stream: Any, tap: Tap) -> None:
         self._stream = stream
-        self._tap = tap
-        self._open = True
+        self._tap: Tap | None = tap
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
     def __del__(self) -> None:
-        if self._open:
+        if self._tap is not None:
             REAPER.drop(self._tap)
 
+    def _feed(self) -> Callable[[bytes], None]:
+        return _pass_by if self._tap is None else self._tap.feed
+
     def _end(self, ending: Ending, error: BaseException | None = None) -> None:
-        if self._open:
-            self._open = False
-            REAPER.end(self._tap, ending, error)
+        tap, self._tap = self._tap, None
+        if tap is not None:
+            REAPER.end(tap, ending, error)
+
+
+def _pass_by(_: bytes) -> None:
+    """What a stream is read for after it was closed is for its host alone."""
 
 
 @functools.cache
@@ -123,7 +133,7 @@ def sync_stream(module: ModuleType) -> type:
 
     class WatchedStream(_Watched, module.SyncByteStream):  # type: ignore[misc,name-defined]  # any fork's
         def __iter__(self) -> Iterator[bytes]:
-            feed = self._tap.feed
+            feed = self._feed()
             try:
                 for chunk in self._stream:
                     feed(chunk)
@@ -146,7 +156,7 @@ def async_stream(module: ModuleType) -> type:
 
     class WatchedAsyncStream(_Watched, module.AsyncByteStream):  # type: ignore[misc,name-defined]
         async def __aiter__(self) -> AsyncIterator[bytes]:
-            feed = self._tap.feed
+            feed = self._feed()
             stream = self._stream.__aiter__()
             try:
                 async for chunk in stream:
