@@ -12,6 +12,8 @@ _LANGUAGE_MODEL_KEY = "suppress_language_model_instrumentation"  # OpenLLMetry's
 
 def suppressed() -> bool:
     """Return whether somebody asked that calls from here be left alone."""
+    if not context.get_current():  # nothing is said in an empty context
+        return False
     return not is_http_instrumentation_enabled() or bool(context.get_value(_LANGUAGE_MODEL_KEY))
 
 

@@ -7,7 +7,6 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 
 from opentelemetry import propagate, trace
-from opentelemetry.instrumentation.utils import is_http_instrumentation_enabled
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from otel_stream import runtime
@@ -25,7 +24,7 @@ def begin(request: Request, outgoing: MutableMapping[str, str]) -> Tap | None:
     The trace context is put into `outgoing`, headers of the request, where its host may have it.
     """
     ours = runtime.current()
-    if ours is None or is_riding() or not is_http_instrumentation_enabled():
+    if ours is None or is_riding():
         return None
     tap = ours.tap(request)
     if tap is None:

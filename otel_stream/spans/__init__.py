@@ -93,7 +93,9 @@ class SpanWriter:
             return
         found = milestones.started(event, stream)
         if self._span_events:
-            SpanEvents(span).add(semconv.EVENT_STARTED, found, event.time_unix_nano)
+            events = SpanEvents(span)
+            events.add(semconv.EVENT_STARTED, found, event.time_unix_nano)
+            events.write()
         if self._log_events:
             self._log.write(semconv.EVENT_STARTED, found, span, event.time_unix_nano)
 
@@ -153,6 +155,7 @@ class SpanWriter:
         if exception is not None:
             events.add(semconv.SPAN_EVENT_EXCEPTION, exception, event.time_unix_nano)
         events.add(_name(event), milestones.ended(event, stream), event.time_unix_nano)
+        events.write()
 
     # -- into the logs -----------------------------------------------------------------------------
 

@@ -26,21 +26,27 @@ class SpanEvents:
     """Puts events on one span, as many as it keeps.
 
     `add_event` copies and checks each attribute, 4 to 8 us an event. Ours are of plain types already, so
-    they go onto the SDK's span as they are, 1 us, unless its limits are below what we write.
+    they go onto the SDK's span as they are, all at once, 1 us each, unless its limits are below what we write.
     """
 
     def __init__(self, span: trace.Span) -> None:
         limits = getattr(span, "_limits", None)
         self.most: int | None = getattr(limits, "max_events", None)
         self._span = span
-        self._add = getattr(span, "_add_event", None) if _roomy(limits) else None
+        self._extend = getattr(getattr(span, "_events", None), "extend", None) if _roomy(limits) else None
+        self._held: list[Event] = []
 
     def add(self, name: str, attributes: dict[str, Any], time_unix_nano: int | None) -> None:
-        """Add one event; the dict must not change afterwards."""
-        if self._add is None:
+        """Add one event; the dict must not change afterwards, and `write` must follow."""
+        if self._extend is None:
             self._span.add_event(name, attributes, time_unix_nano)
         else:
-            self._add(Event(name, attributes, time_unix_nano))
+            self._held.append(Event(name, attributes, time_unix_nano))
+
+    def write(self) -> None:
+        """Put what was added onto the span, which has not ended."""
+        if self._extend is not None:
+            self._extend(self._held)
 
 
 def _roomy(limits: object) -> bool:

@@ -69,7 +69,9 @@ def test_spans_of_other_makes_get_their_events_by_the_api():
 def test_events_on_the_sdks_spans_keep_its_limits(limits, kept, caplog):
     span = TracerProvider(span_limits=SpanLimits(**limits)).get_tracer("t").start_span("s")
 
-    milestones.SpanEvents(span).add("e", {f"k{number}": number for number in range(20)}, 7)
+    events = milestones.SpanEvents(span)
+    events.add("e", {f"k{number}": number for number in range(20)}, 7)
+    events.write()
 
     (event,) = span.events
     assert (event.name, event.timestamp, len(event.attributes)) == ("e", 7, kept)
