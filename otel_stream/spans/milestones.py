@@ -26,7 +26,7 @@ class SpanEvents:
     """Puts events on one span, as many as it keeps.
 
     `add_event` copies and checks each attribute, 4 to 8 us an event. Ours are of plain types already, so
-    they go onto the SDK's span as they are, all at once, 1 us each, unless its limits are below what we write.
+    they go onto the SDK's span as they are and all at once, unless its limits are below what we write.
     """
 
     def __init__(self, span: trace.Span) -> None:

@@ -7,7 +7,18 @@ import socket
 import threading
 
 import pytest
-from prometheus_client import CollectorRegistry, Counter, values
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    Summary,
+    generate_latest,
+    values,
+)
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families as plain_text
 
@@ -136,3 +147,50 @@ def test_in_multi_process_mode_all_processes_are_served(tmp_path, monkeypatch, r
     server.close()
 
     assert 'hits_total{page="home"} 6.0' in body
+
+
+class Custom:
+    """A collector of somebody else's own making."""
+
+    def collect(self):
+        yield GaugeMetricFamily("own", "Somebody's own.", 7)
+
+
+def busy(target_info=None):
+    registry = CollectorRegistry(target_info=target_info)
+    registry.register(Custom())
+    hits = Counter("hits", "Hits.", ["page"], registry=registry)
+    times = Histogram("times", "Times.", ["page"], registry=registry)
+    Gauge("open", "Open.", registry=registry).set(2)
+    Summary("size", "Sizes.", registry=registry).observe(3)
+    Info("build", "Build.", registry=registry).info({"version": "1"})
+    for page in range(300):
+        hits.labels(page).inc(page, {"trace_id": "abc"})
+        times.labels(page).observe(page / 100)
+    return registry
+
+
+@pytest.mark.parametrize("target_info", [None, {"service": "gateway"}])
+@pytest.mark.parametrize("accept", ["text/plain", OPENMETRICS])
+def test_what_is_written_one_by_one_is_what_prometheus_client_writes(accept, target_info, monkeypatch):
+    monkeypatch.setattr(exposition, "BREATH_SECONDS", 0)
+    registry = busy(target_info)
+    encode, _ = choose_encoder(accept)
+
+    assert encode(exposition._OneByOne(registry)) == encode(registry)
+
+
+def test_samples_are_made_when_they_are_written():
+    made = [family.samples for family in exposition._OneByOne(busy()).collect()]
+
+    assert [type(samples).__name__ for samples in made] == ["list", *["_Samples"] * 5]
+
+
+def test_a_scrape_lets_others_have_the_interpreter(monkeypatch):
+    registry, breaths = busy(), []
+    sizes = [len(family.samples) for family in registry.collect()]
+    monkeypatch.setattr(exposition.time, "sleep", breaths.append)
+
+    generate_latest(exposition._OneByOne(registry))
+
+    assert len(breaths) == sum(size // exposition.BREATH_SAMPLES for size in sizes) > 20
