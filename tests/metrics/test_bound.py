@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from inspect import getsource
 
 import pytest
 from opentelemetry import trace
@@ -15,11 +16,16 @@ from opentelemetry.sdk.metrics import (
     Histogram,
     MeterProvider,
 )
+from opentelemetry.sdk.metrics._internal._view_instrument_match import _ViewInstrumentMatch
 from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
 from opentelemetry.sdk.metrics.view import View
 
 from otel_stream.metrics.bound import BoundHistogram
 
+binds = pytest.mark.skipif(
+    "_reset_on_collect" not in getsource(_ViewInstrumentMatch),
+    reason="this version of the SDK is not one we know: each record takes the usual way",
+)
 HERE = {"model": "gpt-4o", "port": 443}
 THERE = {"model": "gpt-5", "port": 443}
 DELTA = {Histogram: AggregationTemporality.DELTA}
@@ -53,7 +59,11 @@ class Measured:
     def points(self):
         data = self.reader.get_metrics_data()
         metrics = [
-            m for r in (data.resource_metrics if data else ()) for s in r.scope_metrics for m in s.metrics
+            metric
+            for resource in (data.resource_metrics if data else ())
+            for scope in resource.scope_metrics
+            if scope.scope.name == "test"  # some SDKs tell of themselves as well
+            for metric in scope.metrics
         ]
         points = [point for metric in metrics for point in metric.data.data_points]
         return sorted(
@@ -101,6 +111,7 @@ def test_a_reader_gets_the_same_points_as_from_plain_records(temporality):
     assert seen[0] == seen[1]
 
 
+@binds
 def test_only_the_first_record_of_a_series_takes_the_usual_way(monkeypatch):
     measured = Measured()
     taken = usual_ways(measured, monkeypatch)
@@ -124,6 +135,7 @@ def test_exemplars_point_to_the_span_of_the_record():
     assert [point[-1] for point in points] == [[(3, 7, 8)]]
 
 
+@binds
 @pytest.mark.parametrize("value", [-1, math.nan, math.inf])
 def test_what_the_sdk_refuses_is_left_out(value):
     measured = Measured()

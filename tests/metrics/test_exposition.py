@@ -7,6 +7,7 @@ import socket
 import threading
 
 import pytest
+import workers
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -15,7 +16,6 @@ from prometheus_client import (
     Info,
     Summary,
     generate_latest,
-    values,
 )
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import GaugeMetricFamily
@@ -140,8 +140,7 @@ def test_an_error_in_a_request_is_counted_and_not_printed(capfd):
 def test_in_multi_process_mode_all_processes_are_served(tmp_path, monkeypatch, registry):
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     for pid in (11, 22):
-        value_of_process = values.MultiProcessValue(lambda pid=pid: pid)
-        value_of_process("counter", "hits", "hits_total", ("page",), ("home",), "Hits.").inc(3)
+        workers.write(pid, "counter", 3)
     server = serve(registry, "127.0.0.1", 0)
     _, body = get(server)
     server.close()

@@ -74,9 +74,10 @@ class Measured:
         if data is None:
             return {}
         (resource,) = data.resource_metrics
-        (scope,) = resource.scope_metrics
-        assert scope.scope.name == "otel_stream"
-        return {metric.name: metric for metric in scope.metrics}
+        scopes = [
+            s for s in resource.scope_metrics if s.scope.name == "otel_stream"
+        ]  # SDKs tell of themselves
+        return {metric.name: metric for scope in scopes for metric in scope.metrics}
 
     def points(self, name):
         """Return attributes and value of each series: the sum, or (count, sum) of a histogram."""

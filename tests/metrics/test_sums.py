@@ -25,7 +25,8 @@ def make(reader):
 
 def collected(reader):
     data = reader.get_metrics_data()
-    metrics = [] if data is None else data.resource_metrics[0].scope_metrics[0].metrics
+    scopes = [] if data is None else data.resource_metrics[0].scope_metrics
+    metrics = [metric for scope in scopes if scope.scope.name == "t" for metric in scope.metrics]
     return {
         metric.name: {tuple(point.attributes.items()): point.value for point in metric.data.data_points}
         for metric in metrics
