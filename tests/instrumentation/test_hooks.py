@@ -223,7 +223,7 @@ def test_rows_of_a_tap_go_in_together_or_not_at_all(name, make, caplog):
     )
     hooks.install()
     library = load(name)
-    reason = "type object 'Client' has no attribute 'missing'"
+    reason = "its inside is not as we know it: type object 'Client' has no attribute 'missing'"
 
     assert (library.Client().send(), library.get()) == ("sent", "GOT")
     assert hooks.states() == [State("tap", name, "failed", reason), State("other", name, "installed")]
