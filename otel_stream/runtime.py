@@ -87,9 +87,14 @@ class Runtime:
         self._watch = Watch(self._look_over)
         if self.metrics is not None and self.metrics.waits:
             self._watch.wake()
-        tracing = tracer_provider or trace.get_tracer_provider()
-        self._providers = (tracing, meter_provider or metrics.get_meter_provider())
-        self._attach(tracing)
+        self._given = tracer_provider
+        self._providers = (self.tracer_provider, meter_provider or metrics.get_meter_provider())
+        self._attach(self.tracer_provider)
+
+    @property
+    def tracer_provider(self) -> trace.TracerProvider:
+        """Where spans go: what was given, else the global one of now."""
+        return self._given or trace.get_tracer_provider()
 
     @property
     def broadcaster(self) -> StreamEventBroadcaster:

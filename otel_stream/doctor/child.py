@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from otel_stream.instrumentation import HOOKS
-from otel_stream.instrumentation.status import Status, status
+from otel_stream.instrumentation.status import Status, describe
 
 
 class Report(msgspec.Struct):
@@ -30,7 +30,7 @@ def main(words: list[str]) -> None:
     """Write the report. Raises: IndexError without the name of a file."""
     file, *wanted = words
     failed = {name: why for name in wanted or known() if (why := load(name))}
-    Path(file).write_bytes(msgspec.json.encode(Report(status(HOOKS), failed)))
+    Path(file).write_bytes(msgspec.json.encode(Report(describe(HOOKS), failed)))
 
 
 def known() -> list[str]:

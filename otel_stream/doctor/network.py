@@ -18,6 +18,10 @@ SIGNALS = ("TRACES", "METRICS", "LOGS")
 MULTIPROC = "PROMETHEUS_MULTIPROC_DIR"
 _OURS = b"llm_stream_"
 _PORTS = {"grpc": 4317, "http/protobuf": 4318}
+CURE_PORT = (
+    "for several workers set PROMETHEUS_MULTIPROC_DIR; else OTEL_EXPORTER_PROMETHEUS_PORT to a free port"
+    " (0 picks one), or OTEL_EXPORTER_PROMETHEUS_HOST to an address of this machine"
+)
 _WITHOUT = "OTEL_TRACES_EXPORTER=none OTEL_METRICS_EXPORTER=none OTEL_LOGS_EXPORTER=none"
 
 
@@ -36,8 +40,10 @@ def _port(settings: Settings) -> Finding:
     if not port:
         return ok("/metrics", f"a free port of {host}; the log says which")
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        socket.create_server((host, port), family=family).close()
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+            probe.bind(address)
     except OSError as error:
         return _not_free(host, port, error)
     return ok("/metrics", f"{host}:{port} is free")
@@ -53,8 +59,7 @@ def _not_free(host: str, port: int, error: OSError) -> Finding:
     return problem(
         "/metrics",
         f"cannot be served at {host}:{port}: {error.strerror or error}",
-        "set OTEL_EXPORTER_PROMETHEUS_PORT to a free port (0 picks one), or OTEL_EXPORTER_PROMETHEUS_HOST to"
-        " an address of this machine",
+        CURE_PORT,
     )
 
 
@@ -74,8 +79,8 @@ def _workers(env: Mapping[str, str]) -> list[Finding]:
         return [
             note(
                 "workers",
-                f"{MULTIPROC} is not set: of several workers one would serve /metrics, with its own counts",
-                f"with more than one worker set {MULTIPROC} to an empty folder (docs/metrics.md)",
+                f"{MULTIPROC} is not set: only the first process would serve /metrics, with its own counts",
+                f"for more than one worker set {MULTIPROC} to an empty folder (docs/metrics.md)",
             )
         ]
     place = Path(named)

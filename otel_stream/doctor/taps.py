@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from otel_stream.doctor import network
 from otel_stream.doctor.report import Finding, note, ok, problem
 from otel_stream.instrumentation.status import Status, TapStatus
 
@@ -36,16 +37,7 @@ def traffic(status: Status) -> list[Finding]:
     """Return what went by in a running process, and what failed inside us."""
     if not status.instrumented:
         return []
-    found = [_streams(status)]
-    if status.metrics_url:
-        found.append(ok("/metrics", status.metrics_url))
-    else:
-        told = (
-            "is not served by this process: it is switched off, another worker does it, or the port was taken"
-        )
-        found.append(
-            note("/metrics", told, "the log of its start has the reason, from the logger otel_stream")
-        )
+    found = [_streams(status), _metrics(status)]
     for stage, count in sorted(status.errors.items()):
         told = f"{stage}: {count} times; the gateway's streams are unaffected"
         found.append(note("errors", told, "docs/runbook.md#llmstreaminstrumentationerrors"))
@@ -71,6 +63,19 @@ def _tracing(status: Status) -> Finding:
         told = "no SDK is set up, so spans go nowhere; counters and live events work"
         return problem("spans", told, "start it with opentelemetry-instrument, or set a TracerProvider up")
     return ok("spans", f"are recorded by a {status.tracing}")
+
+
+def _metrics(status: Status) -> Finding:
+    match status.metrics:
+        case "served":
+            return ok("/metrics", f"at {status.metrics_url}")
+        case "shared":
+            return ok("/metrics", "another worker serves it for all")
+        case "off":
+            return note("/metrics", "is switched off by OTEL_STREAM_PROMETHEUS")
+        case _:
+            told = "its port was taken when this process began: what it counts is nowhere to be seen"
+            return problem("/metrics", told, network.CURE_PORT)
 
 
 def _streams(status: Status) -> Finding:

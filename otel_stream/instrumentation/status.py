@@ -9,6 +9,7 @@ import os
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from typing import Literal
 
 import msgspec
 from opentelemetry import trace
@@ -55,6 +56,8 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True):
     """The class of the tracer provider."""
     settings: dict[str, str] = {}
     """Variable → value, of those that are not at their default."""
+    metrics: Literal["off", "served", "shared", "failed"] = "off"
+    """Of /metrics: `shared` is left to another worker, `failed` found its port taken."""
     metrics_url: str = ""
     requests: int = 0
     """That went through a client tap, to whomever."""
@@ -65,7 +68,7 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True):
     """Stage → how often the guard caught or passed over something there."""
 
 
-def status(hooks: Hooks) -> Status:
+def describe(hooks: Hooks) -> Status:
     """Return what there is to say of this process now."""
     ours = runtime.current()
     told = Status(
@@ -76,7 +79,7 @@ def status(hooks: Hooks) -> Status:
         instrumented=ours is not None,
         taps=tuple(map(_tap, hooks.states())),
         uncovered=tuple(name for name in UNCOVERED if name in sys.modules),
-        tracing=type(trace.get_tracer_provider()).__qualname__,
+        tracing=type(trace.get_tracer_provider() if ours is None else ours.tracer_provider).__qualname__,
         errors=_guard.counts(),
     )
     if ours is None:
@@ -84,6 +87,7 @@ def status(hooks: Hooks) -> Status:
     return msgspec.structs.replace(
         told,
         settings=_changed(ours.settings),
+        metrics=_metrics(ours),
         metrics_url=_metrics_url(ours),
         requests=ours.requests,
         streams=ours.opened,
@@ -119,6 +123,14 @@ def installed(library: str) -> str:
 def _changed(settings: Settings) -> dict[str, str]:
     values = {row.env: (config.shown(getattr(settings, row.name)), row.default) for row in config.table()}
     return {env: value for env, (value, default) in values.items() if value != default}
+
+
+def _metrics(ours: runtime.Runtime) -> Literal["off", "served", "shared", "failed"]:
+    if ours.metrics is None:
+        return "off"
+    if ours.metrics.endpoint.server is not None:
+        return "served"
+    return "shared" if ours.metrics.endpoint.is_shared else "failed"
 
 
 def _metrics_url(ours: runtime.Runtime) -> str:
