@@ -7,7 +7,7 @@ from typing import Any
 import links
 from frame import asker_choices, board, text_choice
 from parts import HALF, THIRD, Column, lines, number, query, ranking
-from promql import ANY_ASKER, gained, of, rate, share, total
+from promql import ANY_ASKER, gained, of, part_of, rate, share, total
 
 COST = of("cost_usd_total", ANY_ASKER)
 TOKENS = of("tokens_total", ANY_ASKER)
@@ -57,7 +57,7 @@ SPEND = [
         "Read from cache",
         "Share of the input tokens that the providers read from their prompt caches, at a lower price.",
         "percentunit",
-        share(total(gained(CACHED)), total(gained(INPUT))),
+        part_of(total(gained(CACHED)), total(gained(INPUT))),
         course=False,
     ),
 ]
@@ -141,7 +141,7 @@ BUDGET = [
         "Share of the input tokens that were read from the provider's prompt cache. When it falls, the bill"
         " rises.",
         "percentunit",
-        query(share(total(rate(CACHED), "model"), total(rate(INPUT), "model")), "{{model}}"),
+        query(part_of(total(rate(CACHED), "model"), total(rate(INPUT), "model")), "{{model}}"),
     ),
 ]
 

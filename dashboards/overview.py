@@ -7,7 +7,7 @@ from typing import Any
 import links
 from frame import board
 from parts import Column, heat, lines, number, query, ranking
-from promql import gained, of, quantile, rate, share, total
+from promql import gained, of, part_of, quantile, rate, share, total
 
 ENDED = of("requests_total")
 FAILED = of("requests_total", 'outcome=~"error|timeout"')
@@ -57,7 +57,7 @@ NOW = [
         "Read from cache",
         "Share of the input tokens that the providers read from their prompt caches, over the time range.",
         "percentunit",
-        share(total(gained(CACHED)), total(gained(INPUT))),
+        part_of(total(gained(CACHED)), total(gained(INPUT))),
         course=False,
     ),
 ]

@@ -35,6 +35,14 @@ def share(part: str, whole: str) -> str:
     return f"{part} / ({whole} > 0)"
 
 
+def part_of(part: str, whole: str) -> str:
+    """Return the share of something in what it is a part of, so 1 at most.
+
+    `rate` extrapolates each counter by itself, and a part that is nearly all came out at 109 %.
+    """
+    return f"clamp_max({share(part, whole)}, 1)"
+
+
 def quantile(q: float, histogram: str, *by: str) -> str:
     """Return the quantile of a histogram, by labels."""
     return f"histogram_quantile({q}, {total(rate(of(histogram + '_bucket')), 'le', *by)})"

@@ -30,6 +30,9 @@ SUBCOMMANDS: dict[str, Subcommand] = {
     "top": Subcommand("otel_stream.tui.top", "the streams in flight, on a screen", "tui", "textual"),
     "tail": Subcommand("otel_stream.tui.tail", "what happens in the gateways, as plain lines or JSON"),
     "inspect": Subcommand("otel_stream.inspection.command", "what a recorded response decodes to"),
+    "doctor": Subcommand(
+        "otel_stream.doctor.command", "what is watched in a process, and why something is not"
+    ),
     "dashboards": Subcommand(
         "otel_stream.dashboards", "write the Grafana boards, alert rules and configurations to a folder"
     ),

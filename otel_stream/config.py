@@ -277,13 +277,14 @@ class Row(NamedTuple):
 def table() -> list[Row]:
     """Return the table of settings, for docs/configuration.md and `otel-stream doctor`."""
     return [
-        Row(meta["env"], row.name, meta["kind"].allowed, _shown(row.default), meta["about"])
+        Row(meta["env"], row.name, meta["kind"].allowed, shown(row.default), meta["about"])
         for row in fields(Settings)
         for meta in (row.metadata,)
     ]
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """Return a setting's value as it would stand in the environment."""
     if isinstance(value, bool):
         return str(value).lower()
     return (

@@ -49,8 +49,11 @@ class Runtime:
         tracer_provider: trace.TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
         registry: Any = None,
+        status: Callable[[], bytes] | None = None,
     ) -> None:
         """Providers that are None are the global ones; `registry` None is prometheus_client's own.
+
+        `status` tells of this process what the live endpoint answers at `/status`; None: no such path.
 
         Raises: SettingError for a price file or a target of `tail` that cannot be used.
         """
@@ -73,16 +76,25 @@ class Runtime:
         )
         self._sinks: tuple[Sink, ...] = (self.processor, self.spans, self.client_metrics)
         self._captures = self.settings.capture_content != "NO_CONTENT"
+        self.requests = 0
+        """Requests to anywhere that went through a client tap, for `otel-stream doctor`."""
+        self.opened = 0
+        """Those, and calls of the gateway's, that turned out to be streams."""
         self._closers: list[Callable[[], object]] = []
         self._start_tail()
         self.metrics = self._counters(registry) if self.settings.prometheus else None
-        self.live_server = self._live(registry) if self.settings.live != "off" else None
+        self.live_server = self._live(registry, status) if self.settings.live != "off" else None
         self._watch = Watch(self._look_over)
         if self.metrics is not None and self.metrics.waits:
             self._watch.wake()
-        tracing = tracer_provider or trace.get_tracer_provider()
-        self._providers = (tracing, meter_provider or metrics.get_meter_provider())
-        self._attach(tracing)
+        self._given = tracer_provider
+        self._providers = (self.tracer_provider, meter_provider or metrics.get_meter_provider())
+        self._attach(self.tracer_provider)
+
+    @property
+    def tracer_provider(self) -> trace.TracerProvider:
+        """Where spans go: what was given, else the global one of now."""
+        return self._given or trace.get_tracer_provider()
 
     @property
     def broadcaster(self) -> StreamEventBroadcaster:
@@ -99,8 +111,10 @@ class Runtime:
         """
         if request.method not in _METHODS or foreign.suppressed():
             return None
-        if not lazy and foreign.covered(self.settings.foreign_spans):
-            return None
+        if not lazy:
+            self.requests += 1
+            if foreign.covered(self.settings.foreign_spans):
+                return None
         source: Source = "downstream" if lazy else "upstream"
 
         def open_stream(facts: CallFacts, began: float | None) -> Recorder:
@@ -131,6 +145,7 @@ class Runtime:
 
         `call` defaults to the live call of the running code. `started_at` is by `time.perf_counter`.
         """
+        self.opened += 1
         call = call or calls.current()
         other = trace.get_current_span() if source == "upstream" else trace.INVALID_SPAN
         if source == "upstream":
@@ -173,7 +188,7 @@ class Runtime:
 
             self._closers.append(tail_writer.start(self.broadcaster, target, text=self.settings.live_text))
 
-    def _live(self, registry: Any) -> Any:
+    def _live(self, registry: Any, status: Callable[[], bytes] | None) -> Any:
         from otel_stream.live.server import serve  # noqa: PLC0415 - only where it is wanted
 
         metrics = None
@@ -183,7 +198,7 @@ class Runtime:
             from otel_stream.live.scrape import metrics_of  # noqa: PLC0415
 
             metrics = metrics_of(registry or REGISTRY)
-        server = serve(self.processor, self.settings, metrics=metrics)
+        server = serve(self.processor, self.settings, metrics=metrics, status=status)
         if server is not None:
             self._closers.append(server.close)
         return server

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# Before any TracerProvider: in a forked child the SDK's handler (1.45) waits for a lock that this module's
+# own handler frees, and handlers run in the order in which they were registered.
+import concurrent.futures.thread  # noqa: F401
 import gc
 
 import hypothesis

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import subprocess
 import sys
-from contextlib import contextmanager
-from pathlib import Path
 
 import httpx2
 import pytest
+from documents import GATEWAY, ROOT, ask, blocks, started
 from serving import uvicorn_server
 
 from otel_stream.demo.processes import free_port
 from otel_stream.demo.provider import Provider
 from otel_stream.events import decode
 
-ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
-BIN = Path(sys.executable).parent
-GATEWAY = ROOT / "otel_stream" / "demo" / "gateway_app.py"
-
-
-def blocks(page, language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
 
 
 def named(pages, language):
@@ -79,33 +69,6 @@ def test_events_that_are_shown_are_events(line):
 def provider():
     with uvicorn_server(Provider(speed=1000).app) as port:
         yield f"http://127.0.0.1:{port}"
-
-
-@contextmanager
-def started(script, folder, **env):
-    """Run a block of shell where `app.py` is; yield the process, and stop it."""
-    environment = {"PATH": f"{BIN}:/usr/bin:/bin", **env}
-    process = subprocess.Popen(
-        ["/bin/sh", "-ec", script],
-        cwd=folder,
-        env=environment,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGTERM)
-        process.communicate()
-
-
-def ask(port):
-    """Call the gateway once it is up; return the answer."""
-    with httpx2.Client(transport=httpx2.HTTPTransport(retries=10), timeout=30) as client:
-        return client.post(
-            f"http://127.0.0.1:{port}/v1/chat/completions", json={"model": "gpt-4o", "stream": True}
-        )
 
 
 def commands():

@@ -26,6 +26,7 @@ from otel_stream.instrumentation import (
     uvicorn,
 )
 from otel_stream.instrumentation._hooks import Hooks, State
+from otel_stream.instrumentation.status import describe, encode
 
 __all__ = ["HOOKS", "State", "StreamInstrumentor"]
 
@@ -55,7 +56,7 @@ class StreamInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # its module 
         checked = Settings.from_env(**settings)
         if checked.disabled:
             return
-        runtime.start(checked, **providers)
+        runtime.start(checked, status=lambda: encode(describe(HOOKS)), **providers)
         try:
             HOOKS.install(off=checked.disabled_taps)
         except BaseException:

@@ -11,9 +11,10 @@ import sys
 from collections.abc import Callable, Iterable
 from importlib import _bootstrap
 from types import ModuleType
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import wrapt
+from opentelemetry.instrumentation.dependencies import get_dependency_conflicts
 
 from otel_stream import _guard
 
@@ -32,14 +33,22 @@ class Hook(NamedTuple):
     path: str
     """`Class.method` or `function`."""
     wrap: Wrap
+    oldest: str = ""
+    """The oldest version of the library that we test; an older one is watched if its inside is the same."""
+
+
+def library_of(module: str) -> str:
+    """Return the library a module belongs to, by the name it is installed by."""
+    return module.partition(".")[0]
 
 
 class State(NamedTuple):
-    """Where a tap stands in one module: `installed`, `waiting` for its import, `failed` or `off`."""
+    """Where a tap stands in one module."""
 
     tap: str
     module: str
-    state: str
+    state: Literal["installed", "waiting", "failed", "too old", "off"]
+    """`waiting` is for the library's import; `too old` is a failure that a newer library cures."""
     reason: str = ""
 
 
@@ -92,8 +101,10 @@ class Hooks:
         return [self._state(tap, module) for tap, module in self._groups]
 
     def _state(self, tap: str, module: str) -> State:
-        if not self._active or tap in self._off:
-            return State(tap, module, "off")
+        if not self._active:
+            return State(tap, module, "off", "nothing is instrumented in this process")
+        if tap in self._off:
+            return State(tap, module, "off", "OTEL_STREAM_DISABLED_TAPS names it")
         return self._states.get((tap, module), State(tap, module, "waiting"))
 
     def _await(self, name: str) -> None:
@@ -120,9 +131,26 @@ class Hooks:
         try:
             self._patches.extend(_patched(hooks, module))
         except (AttributeError, TypeError) as error:
-            _guard.logger.warning("%s is not watched, its inside is not as we know it: %s", tap, error)
-            return State(tap, hooks[0].module, "failed", str(error))
+            return _misfit(hooks[0], error)
+        _guard.logger.debug("%s is watched: %s in %s", tap, ", ".join(h.path for h in hooks), hooks[0].module)
         return State(tap, hooks[0].module, "installed")
+
+
+def _misfit(hook: Hook, error: Exception) -> State:
+    """Tell why the library cannot be watched, in the log as well."""
+    wanted = [f"{library_of(hook.module)} >= {hook.oldest}"] if hook.oldest else []
+    conflict = get_dependency_conflicts(wanted)
+    if conflict is not None and conflict.found:
+        state = State(
+            hook.tap,
+            hook.module,
+            "too old",
+            f"{conflict.found} is installed; {hook.oldest} or newer is needed",
+        )
+    else:
+        state = State(hook.tap, hook.module, "failed", f"its inside is not as we know it: {error}")
+    _guard.logger.warning("%s is not watched: %s", hook.module, state.reason)
+    return state
 
 
 def _once_imported(name: str) -> ModuleType | None:

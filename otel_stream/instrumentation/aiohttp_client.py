@@ -205,4 +205,4 @@ class WatchedContent(_Base):
         REAPER.end(self._self_tap, ending, error)
 
 
-HOOKS = (Hook("aiohttp_client", "aiohttp", "ClientSession._request", wrap_request),)
+HOOKS = (Hook("aiohttp_client", "aiohttp", "ClientSession._request", wrap_request, "3.12"),)

@@ -124,4 +124,8 @@ class _WatchedWriter(_Base):
         self._self_served.responding(int(status_line.split(" ", 2)[1]), lower)
 
 
-HOOKS = (Hook("aiohttp_web", "aiohttp.web_protocol", "RequestHandler._handle_request", wrap_handle_request),)
+HOOKS = (
+    Hook(
+        "aiohttp_web", "aiohttp.web_protocol", "RequestHandler._handle_request", wrap_handle_request, "3.12"
+    ),
+)

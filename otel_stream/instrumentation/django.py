@@ -6,6 +6,6 @@ from otel_stream.instrumentation import flask, starlette
 from otel_stream.instrumentation._hooks import Hook
 
 HOOKS = (
-    Hook("django", "django.core.handlers.wsgi", "WSGIHandler.__call__", flask.wrap_call),
-    Hook("django", "django.core.handlers.asgi", "ASGIHandler.__call__", starlette.wrap_call),
+    Hook("django", "django.core.handlers.wsgi", "WSGIHandler.__call__", flask.wrap_call, "5"),
+    Hook("django", "django.core.handlers.asgi", "ASGIHandler.__call__", starlette.wrap_call, "5"),
 )

@@ -26,4 +26,4 @@ def wrap_call(original: Callable[..., Any], _: ModuleType) -> Callable[..., Any]
     return __call__
 
 
-HOOKS = (Hook("flask", "flask", "Flask.__call__", wrap_call),)
+HOOKS = (Hook("flask", "flask", "Flask.__call__", wrap_call, "3"),)

@@ -178,8 +178,8 @@ def async_stream(module: ModuleType) -> type:
 
 
 HOOKS = tuple(
-    Hook("httpx", module, path, wrap)
-    for module in ("httpx", "httpx2", "httpxyz")
+    Hook("httpx", module, path, wrap, oldest)
+    for module, oldest in (("httpx", "0.28"), ("httpx2", "2.12"), ("httpxyz", "0.42"))
     for path, wrap in (
         ("Client._send_single_request", wrap_send),
         ("AsyncClient._send_single_request", wrap_send_async),

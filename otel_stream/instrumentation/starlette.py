@@ -24,4 +24,4 @@ def wrap_call(original: Callable[..., Any], _: ModuleType) -> Callable[..., Any]
     return __call__
 
 
-HOOKS = (Hook("starlette", "starlette.applications", "Starlette.__call__", wrap_call),)
+HOOKS = (Hook("starlette", "starlette.applications", "Starlette.__call__", wrap_call, "0.46"),)

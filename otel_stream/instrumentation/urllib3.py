@@ -199,4 +199,4 @@ def _watched_class(kind: Any) -> Any:
     return type(kind.__name__, (_Watched, kind), names)
 
 
-HOOKS = (Hook("urllib3", "urllib3", "HTTPConnectionPool.urlopen", wrap_urlopen),)
+HOOKS = (Hook("urllib3", "urllib3", "HTTPConnectionPool.urlopen", wrap_urlopen, "2"),)

@@ -25,4 +25,4 @@ def wrap_load(original: Callable[..., Any], _: ModuleType) -> Callable[..., Any]
     return load
 
 
-HOOKS = (Hook("uvicorn", "uvicorn.config", "Config.load", wrap_load),)
+HOOKS = (Hook("uvicorn", "uvicorn.config", "Config.load", wrap_load, "0.34"),)

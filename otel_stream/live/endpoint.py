@@ -4,6 +4,7 @@
 /events     server-sent events, a snapshot first
 /snapshot   the same snapshot as JSON, once
 /metrics    the process's Prometheus metrics
+/status     which libraries are watched in this process and why one is not, as JSON
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ _SAFE = {
 
 Metrics: TypeAlias = Callable[[str], tuple[str, bytes]]
 """Gets the header `Accept`; returns content type and body of `/metrics`."""
+
+Status: TypeAlias = Callable[[], bytes]
+"""Returns the JSON of `/status`."""
 
 
 class Asked(NamedTuple):
@@ -87,11 +91,19 @@ class Reply(NamedTuple):
 class Endpoint:
     """Answers requests to one feed. Lives in one event loop."""
 
-    def __init__(self, feed: Feed, *, gate: Gate | None = None, metrics: Metrics | None = None) -> None:
-        """`gate` None: whoever carries us has checked who asks. `metrics` None: there is no such path."""
+    def __init__(
+        self,
+        feed: Feed,
+        *,
+        gate: Gate | None = None,
+        metrics: Metrics | None = None,
+        status: Status | None = None,
+    ) -> None:
+        """`gate` None: whoever carries us has checked who asks. `metrics`, `status` None: no such path."""
         self.feed = feed
         self._gate = gate
         self._metrics = metrics
+        self._status = status
         self._tending: asyncio.Task[None] | None = None
         self._paths: dict[str, Callable[[Asked], Reply]] = {
             "/": self._page,
@@ -100,6 +112,8 @@ class Endpoint:
         }
         if metrics is not None:
             self._paths["/metrics"] = self._prometheus
+        if status is not None:
+            self._paths["/status"] = self._told
 
     def answer(self, asked: Asked) -> Reply:
         """Return the answer; never raises for what a request can say."""
@@ -145,6 +159,10 @@ class Endpoint:
         assert self._metrics is not None  # noqa: S101 - else there is no such path
         kind, body = self._metrics(asked.headers.get("accept", ""))
         return Reply(200, {**_SAFE, "content-type": kind}, body)
+
+    def _told(self, asked: Asked) -> Reply:  # noqa: ARG002 - a handler
+        assert self._status is not None  # noqa: S101 - else there is no such path
+        return Reply(200, {**_SAFE, "content-type": "application/json"}, self._status())
 
     # -- what happens beside the answers ---------------------------------------------------------------------
 

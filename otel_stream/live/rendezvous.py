@@ -14,6 +14,7 @@ import stat
 import struct
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -54,11 +55,11 @@ class Target(msgspec.Struct, frozen=True):
         return self.socket if self.address is None else self.address.url
 
 
-def folder(given: str = "") -> Path:
-    """Return the folder to meet in; `given` is the setting `live_path`."""
+def folder(given: str = "", env: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder to meet in; `given` is the setting `live_path`, `env` that of another process."""
     if given:
         return Path(given)
-    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    runtime = env.get("XDG_RUNTIME_DIR", "")
     if runtime and Path(runtime).is_dir():
         return Path(runtime) / FOLDER
     return Path(tempfile.gettempdir()) / f"{FOLDER}-{os.getuid()}"

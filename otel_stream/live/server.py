@@ -29,7 +29,7 @@ from otel_stream.live.recent import Recent
 from otel_stream.processor import StreamSpanProcessor
 
 if TYPE_CHECKING:
-    from otel_stream.live.endpoint import Endpoint, Metrics
+    from otel_stream.live.endpoint import Endpoint, Metrics, Status
 
 MAX_CONNECTIONS = 32  # watchers, and short questions beside them
 CLOSE_SECONDS = 2.0  # the end of the process waits no longer for the thread
@@ -37,11 +37,16 @@ _BACK_OFF_SECONDS = 1.0  # when the process has no file descriptor left
 
 
 def serve(
-    processor: StreamSpanProcessor, settings: Settings, *, metrics: Metrics | None = None
+    processor: StreamSpanProcessor,
+    settings: Settings,
+    *,
+    metrics: Metrics | None = None,
+    status: Status | None = None,
 ) -> Server | None:
     """Serve the live feed if the settings say so; None where they do not, or where it cannot be.
 
-    `metrics` gets a header `Accept` and returns content type and body of `/metrics`; None: no such path.
+    `metrics` gets a header `Accept` and returns content type and body of `/metrics`, `status` the body
+    of `/status`; None: no such path.
     Never raises: what is wrong is logged once, with the cure, and nothing else is affected.
     """
     if settings.live == "off":
@@ -49,7 +54,7 @@ def serve(
     if importlib.util.find_spec("h11") is None:
         logger.warning("the live feed needs h11: pip install 'otel-stream[live]'")
         return None
-    server = Server(processor, settings, metrics)
+    server = Server(processor, settings, metrics, status)
     try:
         server.start()
     except OSError as error:
@@ -66,13 +71,20 @@ def serve(
 class Server:
     """A running live endpoint. `path` is its socket, or the file with its address and token."""
 
-    def __init__(self, processor: StreamSpanProcessor, settings: Settings, metrics: Metrics | None) -> None:
+    def __init__(
+        self,
+        processor: StreamSpanProcessor,
+        settings: Settings,
+        metrics: Metrics | None,
+        status: Status | None,
+    ) -> None:
         self.url = ""
         """Where a browser finds it; empty for a Unix socket."""
         self.path: Path | None = None
         self._processor = processor
         self._settings = settings
         self._metrics = metrics
+        self._status = status
         self._recent = Recent()
         self._pid = 0
         self._thread: threading.Thread | None = None
@@ -140,7 +152,7 @@ class Server:
         from otel_stream.live.endpoint import Endpoint  # noqa: PLC0415 - with h11, only where it is wanted
 
         feed = Feed(self._processor, self._settings, self._recent)
-        endpoint = Endpoint(feed, gate=gate, metrics=self._metrics)
+        endpoint = Endpoint(feed, gate=gate, metrics=self._metrics, status=self._status)
         self._loop.add_reader(self._listener, self._accept, endpoint)
         try:
             await self._stopping.wait()

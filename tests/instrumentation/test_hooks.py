@@ -6,14 +6,20 @@ import builtins
 import contextlib
 import functools
 import importlib
+import re
 import sys
 import threading
 import types
+from itertools import chain
+from pathlib import Path
 
 import pytest
 
 from otel_stream import _guard
-from otel_stream.instrumentation._hooks import Hook, Hooks, State
+from otel_stream.instrumentation import HOOKS
+from otel_stream.instrumentation._hooks import Hook, Hooks, State, library_of
+
+ROOT = Path(__file__).parents[2]
 
 LIBRARY = """
 class Client:
@@ -223,11 +229,41 @@ def test_rows_of_a_tap_go_in_together_or_not_at_all(name, make, caplog):
     )
     hooks.install()
     library = load(name)
-    reason = "type object 'Client' has no attribute 'missing'"
+    reason = "its inside is not as we know it: type object 'Client' has no attribute 'missing'"
 
     assert (library.Client().send(), library.get()) == ("sent", "GOT")
     assert hooks.states() == [State("tap", name, "failed", reason), State("other", name, "installed")]
     assert reason in caplog.text
+
+
+def test_a_library_that_is_too_old_says_what_is_needed(name, make, caplog, tmp_path):
+    (tmp_path / f"{name}-1.4.dist-info").mkdir()
+    (tmp_path / f"{name}-1.4.dist-info" / "METADATA").write_text(f"Name: {name}\nVersion: 1.4\n")
+    hooks = make(("tap", name, "Client.missing", shout, "2"), ("other", name, "Client.gone", shout, "1.0"))
+    hooks.install()
+    load(name)
+    reason = f"{name} 1.4 is installed; 2 or newer is needed"
+
+    old, odd = hooks.states()
+    assert old == State("tap", name, "too old", reason)
+    assert (odd.state, "has no attribute 'gone'" in odd.reason) == ("failed", True)
+    assert f"{name} is not watched: {reason}" in caplog.text
+
+
+def test_what_is_watched_is_in_the_log_for_those_who_want_to_know(name, make, caplog):
+    with caplog.at_level("DEBUG", "otel_stream"):
+        make(("tap", name, "Client.send", shout), ("tap", name, "get", shout)).install()
+        load(name)
+
+    assert f"tap is watched: Client.send, get in {name}" in caplog.text
+
+
+def test_the_oldest_versions_are_those_that_are_tested():
+    """`make compat` runs the tests with the lowest versions that pyproject.toml allows."""
+    declared = dict(re.findall(r'"([a-z0-9]+)>=([0-9.]+)', (ROOT / "pyproject.toml").read_text("utf-8")))
+    oldest = {library_of(hook.module): hook.oldest for hook in chain(*HOOKS._groups.values())}
+
+    assert {name: declared.get(name, "2") for name in oldest} == oldest
 
 
 @pytest.mark.usefixtures("swallow")

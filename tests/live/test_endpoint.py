@@ -14,12 +14,12 @@ from otel_stream.live.recent import Recent
 
 
 class Asking(Publisher):
-    def __init__(self, *, gate=None, metrics=None, **settings):
+    def __init__(self, *, gate=None, metrics=None, status=None, **settings):
         super().__init__()
         recent = Recent()
         self.broadcaster.add_listener(recent.on_event)
         self.feed = Feed(self.processor, Settings(**settings), recent)
-        self.endpoint = Endpoint(self.feed, gate=gate, metrics=metrics)
+        self.endpoint = Endpoint(self.feed, gate=gate, metrics=metrics, status=status)
 
     def ask(self, path, query="", method="GET", **headers):
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -59,6 +59,17 @@ def test_the_snapshot_is_json_with_who_watches():
     assert [stream["request_id"] for stream in told["streams"]] == ["req_1"]
     assert [recent["ended"]["request_id"] for recent in told["recent"]] == ["req_2"]
     assert told["clients"] == {"watching": 0, "refused": 0, "dropped": 0}
+
+
+def test_the_process_says_what_is_hooked_in_it():
+    reply = Asking(status=lambda: b'{"pid":1}').ask("/status")
+
+    assert (reply.status, reply.headers["content-type"], reply.body) == (
+        200,
+        "application/json",
+        b'{"pid":1}',
+    )
+    assert Asking().error("/status")[0] == 404
 
 
 def test_the_snapshot_can_be_filtered():
