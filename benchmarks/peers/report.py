@@ -11,6 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from benchmarks import _page
 from benchmarks.peers.registry import OURS, ROOT, Peer
 
 PAGE, PLOT = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "images" / "benchmarks.svg"
@@ -53,6 +54,7 @@ def markdown(results: Sequence[Result]) -> str:
     measured = [result for result in results if result.failure is None]
     missing = [f"- {result.peer.title}: {result.failure}" for result in results if result.failure is not None]
     return TEMPLATE.read_text("utf-8").format(
+        bench=_page.block(),
         when=dt.datetime.now(dt.timezone.utc).date().isoformat(),
         python=f"{platform.python_implementation()} {platform.python_version()}",
         machine=f"{platform.system()} on {platform.machine()}, {os.cpu_count()} cores",
