@@ -1,4 +1,4 @@
-"""Our own numbers as they stand in docs/benchmarks.md, between two marks; `make bench-peers` writes the rest."""
+"""Our own numbers as they stand in docs/benchmarks.md, between two marks; `bench-peers` writes the rest."""
 
 from __future__ import annotations
 
