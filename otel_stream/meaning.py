@@ -65,6 +65,9 @@ class Meaning(Protocol):
     def head(self, response_id: str | None = None, model: str | None = None) -> None:
         """The answer's id and model; the first non-empty value of each counts."""
 
+    def answered_by(self, model: str) -> None:
+        """Another model than the one told first gives the answer."""
+
     def delta(self, text: str, channel: Channel = "output", index: int = 0) -> None:
         """A non-empty piece of text of the choice `index`."""
 

@@ -95,6 +95,9 @@ class Recorder(Stream):
         if model and self.response_model is None:
             self.response_model = model[:MAX_TEXT]
 
+    def answered_by(self, model: str) -> None:
+        self.response_model = model[:MAX_TEXT]
+
     def delta(self, text: str, channel: Channel = "output", index: int = 0) -> None:
         """Written out in one piece: this runs once per token of every stream."""
         if not self.is_open:

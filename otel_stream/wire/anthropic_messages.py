@@ -31,6 +31,10 @@ class _Usage(msgspec.Struct, gc=False):
     output_tokens_details: _OutputDetails | None = None
 
 
+class _Model(msgspec.Struct, gc=False):
+    model: str | None = None
+
+
 class _Block(msgspec.Struct, gc=False):
     type: str = ""
     id: str | None = None
@@ -38,6 +42,8 @@ class _Block(msgspec.Struct, gc=False):
     text: str | None = None
     thinking: str | None = None
     input: msgspec.Raw = msgspec.Raw()
+    to: _Model | None = None
+    """The model that takes over in a `fallback` block."""
 
 
 class _Delta(msgspec.Struct, gc=False):
@@ -169,6 +175,8 @@ class AnthropicMessages:
             self._meaning.delta(block.text)
         elif block.type == "thinking" and block.thinking:
             self._meaning.delta(block.thinking, "reasoning")
+        elif block.to is not None and block.to.model:
+            self._meaning.answered_by(block.to.model)
 
     def _block_delta(self, event: _Event) -> None:
         delta = event.delta or _Delta()

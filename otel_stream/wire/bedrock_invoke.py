@@ -157,6 +157,7 @@ class _Overheard:
         self.usage_told = False
         self._usage = meaning.usage
         self.head = meaning.head
+        self.answered_by = meaning.answered_by
         self.delta = meaning.delta
         self.tool_call = meaning.tool_call
         self.finish = meaning.finish

@@ -168,3 +168,11 @@ def test_vertex_has_model_and_streaming_in_the_path():
 def test_messages_are_told_from_other_peoples_messages(url, headers, asked, recognised):
     assert replay(url=url, request_headers=headers, request_json=asked).recognised is recognised
     assert replay(url=url, request_headers=headers, request_json=asked, method="GET").recognised is False
+
+
+def test_a_model_that_takes_over_gave_the_answer():
+    fallback = start(0, type="fallback", **{"from": {"model": "m-1"}, "to": {"model": "m-2"}})
+
+    found = answered(fallback, start(1, type="text"), delta(1, type="text_delta", text="a"), end(), STOP)
+
+    assert (found.response_model, found.text, found.outcome) == ("m-2", "a", "completed")
