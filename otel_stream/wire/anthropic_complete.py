@@ -61,10 +61,10 @@ class AnthropicComplete:
 
     def feed(self, frame: Frame) -> None:
         event = self.decoder.decode(frame.raw)
-        if event is not None and event.type == "completion":
-            self._completion(event)
-        elif event is None:
+        if event is None:
             self._meaning.skip("frame")
+        elif event.type == "completion" or event.completion is not None:  # Bedrock's may have no `type`
+            self._completion(event)
         elif event.type == "error":
             self._meaning.error(failure_of(event.error) or Failure(None, None, None))
         elif event.type != "ping":

@@ -57,3 +57,12 @@ def test_a_whole_answer_is_one_event():
 def test_completing_something_else_is_left_alone():
     assert replay(url="https://shop/orders/7/complete", request_json={"paid": True}).recognised is False
     assert replay(url=URL, method="GET").recognised is False
+
+
+def test_a_completion_may_have_no_type():
+    """So at Bedrock."""
+    found = streamed(
+        URL, {"completion": "a"}, {"completion": "", "stop_reason": "stop_sequence"}, request=ASKED
+    )
+
+    assert (found.text, found.finish_reasons, found.outcome) == ("a", ["stop_sequence"], "completed")
