@@ -47,7 +47,8 @@ class _Content(msgspec.Struct, gc=False):
 
 class _Candidate(msgspec.Struct, rename="camel", gc=False):
     content: _Content | None = None
-    finish_reason: str | None = None
+    finish_reason: str | int | None = None
+    """A word, or its number in the protocol buffer where the request asks for that (`enum-encoding=int`)."""
     index: int = 0
 
 
@@ -152,8 +153,8 @@ class GeminiGenerate:
                         self._meaning.delta(part.text, channel, candidate.index)
                     elif part.function_call is not None:
                         self._call(part.function_call, candidate.index)
-            if candidate.finish_reason is not None:
-                self._finish(candidate.finish_reason, candidate.index)
+            if candidate.finish_reason:
+                self._finish(str(candidate.finish_reason), candidate.index)
         if chunk.usage_metadata is not None and (usage := gemini_usage(chunk.usage_metadata)) is not None:
             self._meaning.usage(with_audio(usage, raw) if self._finished else usage)
         if chunk.candidates is None or chunk.error:

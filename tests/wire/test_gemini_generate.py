@@ -275,3 +275,14 @@ def test_a_whole_answer_is_one_chunk():
         "completed",
     )
     assert document(url, [1]).outcome == "incomplete"
+
+
+def test_a_reason_may_be_a_number():
+    """With `$alt=json;enum-encoding=int`, which Google's REST transport of gRPC clients asks for."""
+    found = streamed(URL, chunk({"text": "a"}, finish=0), chunk({"text": "b"}, finish=1))
+
+    assert (found.text, found.finish_reasons, found.outcome) == ("ab", ["1"], "completed")
+
+
+def test_an_empty_reason_ends_nothing():
+    assert streamed(URL, {"candidates": [{"finishReason": ""}]}).outcome == "incomplete"
