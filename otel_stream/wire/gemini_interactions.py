@@ -23,6 +23,10 @@ _SETTINGS = {
 """`generation_config`"""
 
 
+_ARGUMENTS = ("arguments_delta", "function_call")
+"""Deltas with arguments for the client's functions; the provider's own tools have arguments as well."""
+
+
 class _Usage(msgspec.Struct, gc=False):
     total_input_tokens: int | None = None
     total_output_tokens: int | None = None
@@ -59,6 +63,7 @@ class _Interaction(msgspec.Struct, gc=False):
 
 class _Metadata(msgspec.Struct, gc=False):
     usage: _Usage | None = None
+    total_usage: _Usage | None = None
 
 
 class _Event(msgspec.Struct, gc=False):
@@ -129,6 +134,7 @@ class GeminiInteractions:
         for index, step in enumerate(answer.steps or answer.outputs or ()):
             self._whole_step(step, index)
         self._end(answer)
+        self._meaning.done()  # also of one that goes on in the background: this exchange is complete
 
     def _sentinel(self, raw: bytes) -> None:
         if raw.strip() != b"[DONE]":
@@ -149,10 +155,10 @@ class GeminiInteractions:
             self._meaning.delta(delta.text)
         elif delta.type == "thought_summary":
             self._thought(delta.content)
-        elif delta.arguments:
+        elif delta.arguments and delta.type in _ARGUMENTS:
             self._arguments(delta, event.index)
         if event.metadata is not None:
-            self._account(event.metadata.usage)
+            self._account(event.metadata.total_usage or event.metadata.usage)
 
     def _thought(self, content: _Content | list[_Content] | None) -> None:
         if isinstance(content, _Content):

@@ -208,3 +208,31 @@ def test_a_whole_answer_is_read(steps):
     assert (found.reasoning_text, found.text, found.outcome) == ("Hm", "Hi", "completed")
     assert found.tool_calls == [{"id": "t", "name": "f", "arguments": {"a": 1}}]
     assert document(URL, [1], request=ASKED).outcome == "incomplete"
+
+
+def test_the_providers_own_tools_are_its_own_business():
+    found = streamed(
+        URL,
+        CREATED,
+        event("step.start", index=0, step={"type": "google_search_call", "id": "s-1"}),
+        delta(0, type="google_search_call", arguments={"queries": ["x"]}),
+        delta(1, type="mcp_server_tool_call", name="find", server_name="s", arguments={"q": 1}),
+        completed(),
+        request=ASKED,
+    )
+
+    assert (found.tool_calls, found.outcome) == ([], "completed")
+
+
+def test_counts_of_a_step_may_be_called_total():
+    found = streamed(
+        URL, CREATED, delta(type="text", text="a", metadata={"total_usage": USAGE}), request=ASKED
+    )
+
+    assert (found.usage.input_tokens, found.usage.output_tokens) == (8, 6)
+
+
+def test_an_answer_that_says_that_the_work_goes_on_is_complete():
+    found = document(URL, {"id": "i-1", "status": "in_progress"}, request={**ASKED, "background": True})
+
+    assert (found.response_id, found.outcome) == ("i-1", "completed")
