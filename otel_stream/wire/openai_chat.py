@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -24,20 +24,23 @@ _ERROR = re.compile(rb"error|\"detail\"", re.IGNORECASE).search
 
 class _Function(msgspec.Struct, gc=False):
     name: str | None = None
-    arguments: str | None = None
+    arguments: str | dict[str, Any] | None = None
+    input: str | None = None
 
 
 class _ToolCall(msgspec.Struct, gc=False):
     index: int | None = None
     id: str | None = None
     function: _Function | None = None
+    custom: _Function | None = None  # a tool whose input is free text
 
 
 class _Part(msgspec.Struct, gc=False):
-    """Mistral's content where it is more than text."""
+    """Content where it is more than text: Mistral's, and Databricks's with a `summary` of the reasoning."""
 
     text: str | None = None
     thinking: str | list[_Part] | None = None
+    summary: list[_Part] | None = None
 
 
 class _Delta(msgspec.Struct, gc=False):
@@ -185,21 +188,16 @@ class OpenAIChat:
     def _parts(self, parts: list[_Part], index: int) -> None:
         for part in parts:
             thoughts = [_Part(part.thinking)] if isinstance(part.thinking, str) else part.thinking
-            for thought in thoughts or ():
+            for thought in thoughts or part.summary or ():
                 if thought.text:
                     self._meaning.delta(thought.text, "reasoning", index)
             if part.text:
                 self._meaning.delta(part.text, "output", index)
 
     def _tool_call(self, call: _ToolCall, index: int) -> None:
-        function = call.function or _Function()
-        self._meaning.tool_call(
-            self._key(call, function.name, index),
-            id=call.id,
-            name=function.name,
-            arguments=function.arguments or "",
-            index=index,
-        )
+        function = call.function or call.custom or _Function()
+        key, arguments = self._key(call, function.name, index), function.arguments or function.input or ""
+        self._meaning.tool_call(key, id=call.id, name=function.name, arguments=arguments, index=index)
 
     def _key(self, call: _ToolCall, name: str | None, index: int) -> Hashable:
         """Calls are told apart by index; some services leave it out, others give each call the same one.

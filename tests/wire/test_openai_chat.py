@@ -226,3 +226,27 @@ def test_azure_names_the_deployment_in_the_path_when_the_body_names_no_model():
     found = streamed(url, "[DONE]", request={"model": None})
 
     assert found.facts.model == "dep"
+
+
+def test_a_custom_tool_gets_its_input_as_it_is():
+    begun = {"index": 0, "id": "t-1", "type": "custom", "custom": {"name": "f", "input": "4 "}}
+    more = {"index": 0, "custom": {"input": "+ 4"}}
+
+    found = streamed(URL, *calls(begun, more), "[DONE]")
+
+    assert found.tool_calls == [{"id": "t-1", "name": "f", "arguments": "4 + 4"}]
+
+
+def test_arguments_may_come_as_an_object():
+    found = streamed(URL, *calls(call(0, "t-1", "f", {"a": 1})), "[DONE]")
+
+    assert found.tool_calls == [{"id": "t-1", "name": "f", "arguments": {"a": 1}}]
+
+
+def test_a_summary_among_the_parts_is_reasoning():
+    """https://docs.databricks.com/aws/en/machine-learning/model-serving/query-reason-models"""
+    thought = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "a"}]}
+
+    found = streamed(URL, chunk({"content": [thought, {"type": "text", "text": "b"}]}), "[DONE]")
+
+    assert (found.reasoning_text, found.text) == ("a", "b")
