@@ -56,6 +56,8 @@ class ChatUsage(_Charged, gc=False):
     completion_tokens_details: _Details | None = None
     cached_tokens: Tokens | None = None
     prompt_cache_hit_tokens: Tokens | None = None
+    num_cached_tokens: Tokens | None = None
+    """Mistral's."""
     reasoning_tokens: Tokens | None = None
 
 
@@ -87,7 +89,9 @@ def chat_usage(found: ChatUsage | None) -> Usage | None:
     return Usage(
         input_tokens=found.prompt_tokens,
         output_tokens=_with_reasoning(found, made.reasoning_tokens),
-        cache_read_tokens=_first(given.cached_tokens, found.cached_tokens, found.prompt_cache_hit_tokens),
+        cache_read_tokens=_first(
+            given.cached_tokens, found.cached_tokens, found.prompt_cache_hit_tokens, found.num_cached_tokens
+        ),
         cache_write_tokens=_first(
             given.cache_write_tokens, given.cache_creation_tokens, given.cache_creation_input_tokens
         ),

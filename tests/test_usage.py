@@ -62,8 +62,9 @@ def test_output_includes_reasoning_whoever_reports_it(members, output):
         {"prompt_token_details": {"cached_tokens": 4}},
         {"cached_tokens": 4},
         {"prompt_cache_hit_tokens": 4},
+        {"num_cached_tokens": 4},
     ],
-    ids=["OpenAI", "Writer", "Together", "DeepSeek"],
+    ids=["OpenAI", "Writer", "Together", "DeepSeek", "Mistral"],
 )
 def test_cache_reads_have_several_names(members):
     assert chat(prompt_tokens=9, **members).cache_read_tokens == 4
