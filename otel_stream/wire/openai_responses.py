@@ -70,8 +70,8 @@ _TOOLS = ("function_call", "custom_tool_call")
 _CHANNELS: dict[str, Channel] = {"message": "output", "reasoning": "reasoning"}
 _ANNOUNCEMENTS = ("response.created", "response.queued", "response.in_progress")
 _QUIET = re.compile(
-    r"response\.(content_part|output_text|reasoning_text|reasoning_summary_(part|text)|refusal"
-    r"|\w+_call|\w+_call_(code|arguments|command|output_content)|mcp_list_tools)(\.\w+)+|keepalive|ping"
+    r"response\.(content_part|output_text|reasoning_text|reasoning_summary_(part|text)|refusal|audio"
+    r"|compaction|mcp_list_tools|\w+_call(_\w+)?)(\.\w+)+|keepalive|ping"
 ).fullmatch
 """Events that are known and carry nothing we tell: what is whole again, and the provider's own tools."""
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 from answers import document, streamed
+from meant import meant
 
 from otel_stream.testing import replay
+from otel_stream.wire.openai_responses import OpenAIResponses
 
 URL = "https://api.openai.com/v1/responses"
 CREATED = {"type": "response.created", "response": {"id": "r-1", "model": "m-1", "status": "in_progress"}}
@@ -137,10 +139,12 @@ def test_more_calls_than_anybody_makes_keep_no_state():
 def test_output_of_the_providers_tools_is_quiet():
     shell = event("shell_call_output_content.delta", delta={"stdout": "x"})
     search = event("web_search_call.in_progress", item_id="ws-1")
+    patch = event("apply_patch_call_operation_diff.delta", output_index=0, delta="+x")
+    compaction = event("compaction.compacting", item_id="c-1", output_index=1)
 
-    found = streamed(URL, CREATED, shell, search, text("a"), ended())
+    found = meant(OpenAIResponses, CREATED, *(payload for _, payload in (shell, search, patch, compaction)))
 
-    assert (found.text, found.outcome) == ("a", "completed")
+    assert [name for name, _, _ in found.calls] == ["head"]
 
 
 @pytest.mark.parametrize(
