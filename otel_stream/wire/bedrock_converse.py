@@ -77,8 +77,13 @@ class _Wrapped(msgspec.Struct, rename="camel", gc=False):
     metadata: _Event | None = None
 
 
+class _Citations(msgspec.Struct, gc=False):
+    content: list[_Text] | None = None
+
+
 class _Block(msgspec.Struct, rename="camel", gc=False):
     text: str | None = None
+    citations_content: _Citations | None = None
     reasoning_content: _Reasoning | None = None
     tool_use: _ToolUse | None = None
 
@@ -201,6 +206,9 @@ class BedrockConverse:
         elif (call := block.tool_use) is not None:
             arguments = json_value(call.input)
             self._meaning.tool_call(index, id=call.tool_use_id, name=call.name, arguments=arguments)
+        for piece in (block.citations_content or _Citations()).content or ():
+            if piece.text:
+                self._meaning.delta(piece.text)
 
     def _message_stop(self, event: _Event) -> None:
         self._meaning.finish(event.stop_reason)

@@ -223,3 +223,14 @@ def test_a_whole_answer_is_read():
     assert found.tool_calls == [{"id": "t", "name": "f", "arguments": {"a": 1}}]
     assert document(url, {"output": {}}).outcome == "completed"
     assert document(url, {"Output": {}}).outcome == document(url, [1]).outcome == "incomplete"
+
+
+def test_cited_text_of_a_whole_answer_is_text():
+    cited = {"citationsContent": {"content": [{"text": "b"}, {"image": {}}], "citations": [{"title": "t"}]}}
+    content = [{"text": "a"}, cited, {"citationsContent": {}}]
+
+    found = document(
+        f"{HOST}/model/m/converse", {"output": {"message": {"content": content}}, "stopReason": "end_turn"}
+    )
+
+    assert (found.text, found.outcome) == ("ab", "completed")
