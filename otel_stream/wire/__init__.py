@@ -94,10 +94,11 @@ BedrockInvoke.dialects = {
     "messageStart": BedrockConverse,
     "output": BedrockConverse,
     "event_type": CohereChatV1,
+    "chat_history": CohereChatV1,
     "choices.delta": OpenAIChat,
     "choices.message": OpenAIChat,
     **dict.fromkeys(("generation", "outputText", "outputs", "generations", "results"), BedrockText),
-    **dict.fromkeys(("text", "choices.text"), BedrockText),
+    **dict.fromkeys(("completions", "text", "choices.text"), BedrockText),
 }
 Watsonx.chat = OpenAIChat
 

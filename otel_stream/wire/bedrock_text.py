@@ -1,4 +1,4 @@
-"""The plain text models of Amazon Bedrock: Titan, Llama, Mistral, Cohere Command and DeepSeek-R1.
+"""The plain text models of Amazon Bedrock: Titan, Llama, Mistral, Cohere Command, Jurassic and DeepSeek-R1.
 
 https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters.html
 They differ in a few names, so one reader has them all. They have no path of their own: `bedrock_invoke`
@@ -17,9 +17,17 @@ _TITAN = {
     "output_text": "outputText",
     "completion_reason": "completionReason",
     "token_count": "tokenCount",
+    "finish": "finishReason",
     "input_text_token_count": "inputTextTokenCount",
     "total_output_text_token_count": "totalOutputTextTokenCount",
 }
+
+
+class _Data(msgspec.Struct, gc=False):
+    """AI21's Jurassic has its text, and why it ended, in objects of their own."""
+
+    text: str | None = None
+    reason: str | None = None
 
 
 class _Text(msgspec.Struct, rename=_TITAN, gc=False):
@@ -32,6 +40,8 @@ class _Text(msgspec.Struct, rename=_TITAN, gc=False):
     finish_reason: str | None = None
     completion_reason: str | None = None
     token_count: int | None = None
+    data: _Data | None = None
+    finish: _Data | None = None
 
 
 class _Texts(_Text, rename=_TITAN, gc=False):
@@ -41,6 +51,7 @@ class _Texts(_Text, rename=_TITAN, gc=False):
     generations: list[_Text] | None = None
     choices: list[_Text] | None = None
     results: list[_Text] | None = None
+    completions: list[_Text] | None = None
     prompt_token_count: int | None = None
     generation_token_count: int | None = None
     input_text_token_count: int | None = None
@@ -63,13 +74,17 @@ class BedrockText:
         if found is None:
             self._meaning.skip("frame")
             return
-        texts = found.outputs or found.generations or found.choices or found.results or (found,)
-        for index, text in enumerate(texts):
-            if piece := text.text or text.output_text or text.generation:
-                self._meaning.delta(piece, "output", index)
-            if reason := text.stop_reason or text.finish_reason or text.completion_reason:
-                self._meaning.finish(reason, index)
+        lists = (found.outputs, found.generations, found.choices, found.results, found.completions)
+        for index, text in enumerate(next(filter(None, lists), (found,))):
+            self._text(text, index)
         self._account(found)
+
+    def _text(self, text: _Text, index: int) -> None:
+        jurassic, end = text.data or _Data(), text.finish or _Data()
+        if piece := text.text or text.output_text or text.generation or jurassic.text:
+            self._meaning.delta(piece, "output", index)
+        if reason := text.stop_reason or text.finish_reason or text.completion_reason or end.reason:
+            self._meaning.finish(reason, index)
 
     def whole(self, body: bytes) -> None:
         """Read a non-streaming answer."""

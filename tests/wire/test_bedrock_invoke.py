@@ -235,6 +235,13 @@ def test_a_stream_of_an_unknown_request_is_recognised_by_what_its_first_chunk_ho
             "choices": [{"message": {"content": "Hi"}, "finish_reason": "length"}],
             "usage": {"prompt_tokens": 5, "completion_tokens": 2},
         },
+        {
+            "generation_id": "g-1",
+            "text": "Hi",
+            "chat_history": [{"role": "USER", "message": "?"}],
+            "finish_reason": "length",
+            "meta": {"tokens": {"input_tokens": 5, "output_tokens": 2}},
+        },
     ],
 )
 def test_whole_answers_are_read(body):

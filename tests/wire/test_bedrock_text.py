@@ -32,3 +32,11 @@ def test_what_is_no_object_is_skipped():
     BedrockText(found).feed(Payload(b"[1]"))
 
     assert found.told("skip") == ["frame"]
+
+
+def test_jurassic_wraps_its_text():
+    answer = {"data": {"text": "a", "tokens": []}, "finishReason": {"reason": "endoftext"}}
+
+    found = meant(BedrockText, {"id": 7, "prompt": {"text": "?"}, "completions": [answer]})
+
+    assert found.calls == [("delta", ("a", "output", 0), {}), ("finish", ("endoftext", 0), {})]
