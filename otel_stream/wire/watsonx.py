@@ -22,7 +22,8 @@ _SETTINGS = {
 """`parameters` of text generation."""
 _OPERATIONS = {
     "generation_stream": ("text_completion", True), "generation": ("text_completion", False),
-    "text_stream": ("text_completion", True), "chat_stream": ("chat", True), "chat": ("chat", False),
+    "text_stream": ("text_completion", True), "text": ("text_completion", False),
+    "chat_stream": ("chat", True), "chat": ("chat", False),
 }  # fmt: skip
 """Last word of the path, operation, whether it streams."""
 

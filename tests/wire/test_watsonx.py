@@ -28,6 +28,7 @@ def event(text="", made=0, given=0, reason="not_finished", **more):
         ("/ml/v1/text/generation_stream", {"model_id": "m"}, "m", "text_completion", True),
         ("/ml/v1/text/generation", {"model_id": "m"}, "m", "text_completion", False),
         ("/ml/v1-beta/generation/text_stream", {"model_id": "m"}, "m", "text_completion", True),
+        ("/ml/v1-beta/generation/text", {"model_id": "m"}, "m", "text_completion", False),
         ("/ml/v1/deployments/d7/text/generation_stream", {}, "d7", "text_completion", True),
         ("/ml/v1/text/chat_stream", {"model_id": "m"}, "m", "chat", True),
         ("/ml/v1/text/chat", {}, "unknown", "chat", False),
