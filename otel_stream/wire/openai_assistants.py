@@ -94,10 +94,11 @@ class OpenAIAssistants:
 
     def feed(self, frame: Frame) -> None:
         handler = self._handlers.get(frame.event)
-        if handler is not None:
-            event = self.decoder.decode(frame.raw)
-            handler(self, event or _Event())
-        elif not frame.event.startswith("thread."):
+        if frame.event == "done":  # its data is no JSON
+            self._meaning.done()
+        elif handler is not None and (event := self.decoder.decode(frame.raw)) is not None:
+            handler(self, event)
+        elif handler is not None or not frame.event.startswith("thread."):
             self._meaning.skip(frame.event)
 
     def whole(self, body: bytes) -> None:
@@ -147,9 +148,6 @@ class OpenAIAssistants:
         self._meaning.error(failure_of(event.last_error) or Failure("expired", None, None))
         self._run_ended(event)
 
-    def _done(self, _: _Event) -> None:
-        self._meaning.done()
-
     _handlers: ClassVar[dict[str, Callable[[OpenAIAssistants, _Event], None]]] = {
         "thread.message.delta": _message,
         "thread.run.step.delta": _step,
@@ -162,5 +160,4 @@ class OpenAIAssistants:
         "thread.run.failed": _run_ended,
         "thread.run.expired": _expired,
         "error": _error,
-        "done": _done,
     }

@@ -108,3 +108,11 @@ def test_tool_outputs_go_on_with_the_run():
     url = f"{URL}/run_1/submit_tool_outputs"
 
     assert streamed(url, message(text={"value": "Hi"}), DONE, request={"tool_outputs": []}).text == "Hi"
+
+
+def test_a_last_state_that_is_cut_in_the_middle_ends_nothing():
+    cut = ("thread.run.completed", '{"id": "run_1", "usa')
+
+    found = streamed(URL, run("created"), message(text={"value": "Hi"}), cut, request=ASKED)
+
+    assert (found.text, found.outcome) == ("Hi", "incomplete")
