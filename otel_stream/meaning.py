@@ -193,7 +193,8 @@ def read_failure(body: bytes, error_type: str | None = None) -> Failure | None:
     """Return the error a JSON body or frame tells, in the shapes providers use; None when there is none.
 
     Shapes: `{"error": {"type", "code", "status", "message"}}`, `{"error": "…"}`, `{"message", "code"}`,
-    `{"detail": …}`, `{"errors": [{"code", "message"}]}`, and each of these as the only element of an array.
+    `{"detail": …}`, `{"errors": [{"code", "message"}]}`, and each of these as the only element of an array;
+    FastAPI's list of what is wrong with a request, as `detail` or as `message.detail`.
     `error_type` is used where the body names none (AWS puts it into a header).
     """
     value = parse(body)
@@ -203,6 +204,8 @@ def read_failure(body: bytes, error_type: str | None = None) -> Failure | None:
         case {"error": dict() as error} | {"errors": [dict() as error, *_]}:
             return _failure(error, error_type)
         case {"error": str(message)} | {"detail": str(message)}:
+            return _failure({**value, "message": message}, error_type)
+        case {"detail": [{"msg": str(message)}, *_]} | {"message": {"detail": [{"msg": str(message)}, *_]}}:
             return _failure({**value, "message": message}, error_type)
         case {"message": str()}:
             return _failure(value, error_type)
@@ -220,9 +223,10 @@ def failure_of(error: msgspec.Raw) -> Failure | None:
 
 
 def _failure(error: dict[str, Any], error_type: str | None) -> Failure:
-    kind = _word(error.get("type")) or error_type or _word(error.get("error_type") or error.get("status"))
-    message = error.get("message")
-    return Failure(kind, _word(error.get("code")), message if isinstance(message, str) else None)
+    kind, status, message = _word(error.get("type")) or error_type, error.get("status"), error.get("message")
+    kind = kind or _word(error.get("error_type")) or (_word(status) if isinstance(status, str) else None)
+    code = _word(error.get("code")) or _word(error.get("error_code"))
+    return Failure(kind, code, message if isinstance(message, str) else None)
 
 
 def _word(value: object) -> str | None:
