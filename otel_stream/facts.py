@@ -5,6 +5,7 @@ Formats call `facts` with what only they know; the rest is the same for every AP
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -58,6 +59,8 @@ _PROVIDERS = {
     "azuredatabricks.net": "databricks",
 }
 """Host suffixes and `gen_ai.provider.name`; well-known values where the conventions have one."""
+
+_DEPLOYMENT = re.compile(r"/(?:deployments|serving-endpoints)/([^/]+)/").search
 
 _Int = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]  # what an attribute can hold; seeds exceed it
 
@@ -120,6 +123,12 @@ def facts(
         attributes=_attributes(request) | (attributes or {}),
         prompt_characters=request.prompt_characters,
     )
+
+
+def deployment(request: Request) -> str | None:
+    """Return Azure's or Databricks's name in the path, for OpenAI's dialects whose body names no model."""
+    found = None if request.get("model", str) is not None else _DEPLOYMENT(request.path)
+    return found and found[1]
 
 
 def settings(request: Request, member: str, names: Mapping[str, str]) -> dict[str, Any]:

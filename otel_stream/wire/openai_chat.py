@@ -12,13 +12,18 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from otel_stream.facts import facts
+from otel_stream.facts import deployment, facts
 from otel_stream.loose import NOT_JSON, LooseDecoder
 from otel_stream.meaning import CallFacts, Frame, Meaning, Request, failure_of, read_failure
 from otel_stream.usage import ChatUsage, chat_usage
 
 MAX_TOOLS = 1024  # tool calls of one answer that are told apart
-_PATHS = ("/chat/completions", "/fim/completions", "/agents/completions")  # the last two are Mistral's
+_PATH = re.compile(r"/(chat|fim|agents)/completions$|/cortex/inference:complete$").search
+"""Everybody's, Mistral's two others, Snowflake's."""
+_PATH_WITH_MESSAGES = re.compile(
+    r"/serving-endpoints/[^/]+/invocations$|^(?!.*/publishers/anthropic/).*:(streamR|r)awPredict$"
+).search
+"""Databricks's and Vertex's, where models of other kinds are asked as well."""
 _ERROR = re.compile(rb"error|\"detail\"", re.IGNORECASE).search
 
 
@@ -89,7 +94,9 @@ class OpenAIChat:
 
     name: ClassVar[str] = "openai_chat"
     provider: ClassVar[str] = "openai"
-    endings: ClassVar[tuple[str, ...]] = ("completions", "chat", "streamRawPredict", "rawPredict")
+    endings: ClassVar[tuple[str, ...]] = (
+        "completions", "chat", "streamRawPredict", "rawPredict", "complete", "invocations",
+    )  # fmt: skip
 
     def __init__(self, meaning: Meaning) -> None:
         self._meaning = meaning
@@ -103,10 +110,10 @@ class OpenAIChat:
         """Return the facts of a `…/chat/completions` request, on any host and below any base path."""
         path = request.path.rstrip("/")
         writer = path.endswith("/v1/chat") and request.host.endswith("writer.com")  # Cohere's elsewhere
-        vertex = "/publishers/mistralai/models/" in path
-        if request.method != "POST" or not (writer or vertex or path.endswith(_PATHS)):
+        shared = _PATH_WITH_MESSAGES(path) and (request.body is None or "messages" in request.fields)
+        if request.method != "POST" or not (writer or shared or _PATH(path)):
             return None
-        return facts(request, format=cls.name, provider=cls.provider, model=_deployment(request))
+        return facts(request, format=cls.name, provider=cls.provider, model=deployment(request))
 
     @classmethod
     def sniff(cls, frame: Frame) -> bool:
@@ -240,9 +247,3 @@ class OpenAIChat:
     def _fail(self, error: msgspec.Raw) -> None:
         if (failure := failure_of(error)) is not None:
             self._meaning.error(failure)
-
-
-def _deployment(request: Request) -> str | None:
-    """Return Azure's deployment name, which stands in the path when the body names no model."""
-    _, found, rest = request.path.partition("/deployments/")
-    return None if not found or request.get("model", str) is not None else rest.partition("/")[0] or None

@@ -10,9 +10,9 @@ from typing import ClassVar
 
 import msgspec
 
-from otel_stream.facts import facts
+from otel_stream.facts import deployment, facts
 from otel_stream.loose import LooseDecoder
-from otel_stream.meaning import CallFacts, Frame, Meaning, Request, failure_of
+from otel_stream.meaning import CallFacts, Frame, Meaning, Request, failure_of, read_failure
 from otel_stream.usage import ChatUsage, chat_usage
 
 
@@ -50,7 +50,13 @@ class OpenAICompletions:
             return None
         if not request.fields.keys() & {"model", "prompt"} and request.body is not None:
             return None
-        return facts(request, format=cls.name, provider=cls.provider, operation="text_completion")
+        return facts(
+            request,
+            format=cls.name,
+            provider=cls.provider,
+            operation="text_completion",
+            model=deployment(request),
+        )
 
     @classmethod
     def sniff(cls, frame: Frame) -> bool:
@@ -64,6 +70,8 @@ class OpenAICompletions:
         chunk = self.decoder.decode(frame.raw)
         if chunk is None:
             self._sentinel(frame.raw)
+        elif chunk.object == "error" and (failure := read_failure(frame.raw)) is not None:
+            self._meaning.error(failure)
         else:
             self._chunk(chunk)
 

@@ -6,6 +6,7 @@ import pytest
 from answers import document, streamed
 
 URL = "https://api.openai.com/v1/chat/completions"
+VERTEX = "https://us-east5-aiplatform.googleapis.com/v1/projects/p/locations/l"
 
 
 def chunk(delta=None, *, finish=None, index=0, **more):
@@ -211,21 +212,42 @@ def test_a_whole_answer_that_is_no_object_is_skipped():
         ("https://api.mistral.ai/v1/fim/completions", "mistral_ai", "m"),
         ("https://api.mistral.ai/v1/chat/completions#stream", "mistral_ai", "m"),
         ("https://x.snowflakecomputing.com/api/v2/cortex/v1/chat/completions", "snowflake", "m"),
+        ("https://x.snowflakecomputing.com/api/v2/cortex/inference:complete", "snowflake", "m"),
+        ("https://x.cloud.databricks.com/serving-endpoints/dbrx/invocations", "databricks", "m"),
+        (f"{VERTEX}/publishers/mistralai/models/m@1:streamRawPredict", "gcp.vertex_ai", "m"),
+        (f"{VERTEX}/publishers/ai21/models/jamba:rawPredict", "gcp.vertex_ai", "m"),
         ("http://localhost:8000/any/base/chat/completions/", "openai", "m"),
     ],
 )
 def test_the_dialect_is_spoken_at_many_places(url, provider, model):
-    facts = streamed(url, "[DONE]").facts
+    facts = streamed(url, "[DONE]", request={"messages": []}).facts
 
     assert (facts.provider, facts.model, facts.operation) == (provider, model, "chat")
 
 
-def test_azure_names_the_deployment_in_the_path_when_the_body_names_no_model():
-    url = "https://x.openai.azure.com/openai/deployments/dep/chat/completions"
-
-    found = streamed(url, "[DONE]", request={"model": None})
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://x.openai.azure.com/openai/deployments/dep/chat/completions",
+        "https://x.cloud.databricks.com/serving-endpoints/dep/invocations",
+    ],
+)
+def test_the_path_names_the_deployment_when_the_body_names_no_model(url):
+    found = streamed(url, "[DONE]", request={"model": None, "messages": []})
 
     assert found.facts.model == "dep"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://x.cloud.databricks.com/serving-endpoints/embedder/invocations",
+        "https://runtime.sagemaker.us-east-1.amazonaws.com/endpoints/e/invocations",
+        f"{VERTEX}/endpoints/7:rawPredict",
+    ],
+)
+def test_models_of_other_kinds_are_left_alone(url):
+    assert not document(url, {"predictions": [1]}, request={"inputs": ["a"]}).recognised
 
 
 def test_a_custom_tool_gets_its_input_as_it_is():

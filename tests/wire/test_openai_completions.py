@@ -55,3 +55,23 @@ def test_a_body_that_cannot_be_read_is_given_the_benefit_of_the_doubt(asked):
 def test_completions_of_something_else_are_left_alone():
     assert replay(url="http://shop/api/tasks/completions", request_json={"task": 1}).recognised is False
     assert replay(url=URL, method="GET").recognised is False
+
+
+def test_an_error_may_be_the_whole_object():
+    """https://github.com/vllm-project/vllm: until 0.10."""
+    flat = {"object": "error", "message": "boom", "type": "BadRequestError", "code": 400}
+
+    found = streamed(URL, chunk("a"), flat, "[DONE]", request=ASKED)
+
+    assert (found.outcome, found.error) == (
+        "error",
+        {"type": "BadRequestError", "code": "400", "message": "boom"},
+    )
+
+
+def test_the_path_names_the_deployment_when_the_body_names_no_model():
+    url = "https://x.openai.azure.com/openai/deployments/dep/completions?api-version=1"
+
+    found = streamed(url, "[DONE]", request={**ASKED, "model": None})
+
+    assert found.facts.model == "dep"
