@@ -121,8 +121,8 @@ class BedrockAgent:
         self._meaning.skip("body")
 
     def _chunk(self, raw: bytes) -> None:
-        chunk = _CHUNK.decode(raw) or _Chunk()
-        if chunk.data:
+        chunk = _CHUNK.decode(raw)
+        if chunk is not None and chunk.data:
             self._meaning.delta(chunk.data.decode("utf-8", "replace"))
         self._meaning.finish(None)
 

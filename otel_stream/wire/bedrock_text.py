@@ -74,17 +74,14 @@ class BedrockText:
         if found is None:
             self._meaning.skip("frame")
             return
-        lists = (found.outputs, found.generations, found.choices, found.results, found.completions)
-        for index, text in enumerate(next(filter(None, lists), (found,))):
-            self._text(text, index)
+        texts = found.outputs or found.generations or found.choices or found.results or found.completions
+        for index, text in enumerate(texts or (found,)):
+            if piece := text.text or text.output_text or text.generation or (text.data and text.data.text):
+                self._meaning.delta(piece, "output", index)
+            end = text.stop_reason or text.finish_reason or text.completion_reason
+            if reason := end or (text.finish and text.finish.reason):
+                self._meaning.finish(reason, index)
         self._account(found)
-
-    def _text(self, text: _Text, index: int) -> None:
-        jurassic, end = text.data or _Data(), text.finish or _Data()
-        if piece := text.text or text.output_text or text.generation or jurassic.text:
-            self._meaning.delta(piece, "output", index)
-        if reason := text.stop_reason or text.finish_reason or text.completion_reason or end.reason:
-            self._meaning.finish(reason, index)
 
     def whole(self, body: bytes) -> None:
         """Read a non-streaming answer."""
@@ -93,15 +90,12 @@ class BedrockText:
 
     def _account(self, found: _Texts) -> None:
         """Counts are cumulative; those of the prompt may come once only."""
-        given = _either(found.prompt_token_count, found.input_text_token_count)
-        made = _either(found.generation_token_count, found.total_output_text_token_count)
+        given, made = found.prompt_token_count, found.generation_token_count
+        given = found.input_text_token_count if given is None else given
+        made = found.total_output_text_token_count if made is None else made
         if found.results:
             made = sum(text.token_count or 0 for text in found.results)
         if given is not None or made is not None:
-            self._given = _either(given, self._given)
-            self._made = _either(made, self._made)
+            self._given = self._given if given is None else given
+            self._made = self._made if made is None else made
             self._meaning.usage(Usage(self._given, self._made))
-
-
-def _either(first: int | None, second: int | None) -> int | None:
-    return second if first is None else first
