@@ -9,8 +9,9 @@ from urllib.parse import unquote
 
 import msgspec
 
+from otel_stream.failures import read_failure
 from otel_stream.framing.aws_event_stream import EventStreamMessage
-from otel_stream.meaning import Failure, Frame, Usage, read_failure
+from otel_stream.meaning import Failure, Frame, Usage
 
 
 class BedrockUsage(msgspec.Struct, rename="camel", gc=False):

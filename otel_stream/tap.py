@@ -17,10 +17,11 @@ from otel_stream import prompts, stencil, wire
 from otel_stream._guard import guarded, guarded_reader, skipped
 from otel_stream.decompress import Decompress, Undecodable, decompressor
 from otel_stream.facts import facts, provider_request_id
+from otel_stream.failures import error_document, read_failure
 from otel_stream.framing import DEFAULT_MAX_FRAME_BYTES, Framing
 from otel_stream.framing.sse import SSEDecoder
 from otel_stream.framing.undeclared import BY_CONTENT_TYPE, Undeclared
-from otel_stream.meaning import CallFacts, Failure, Frame, Meaning, Request, error_document, read_failure
+from otel_stream.meaning import CallFacts, Failure, Frame, Meaning, Request
 from otel_stream.opening import Opening
 from otel_stream.outcome import HTTP_ERROR
 from otel_stream.recorder import Ending, Recorder

@@ -12,8 +12,9 @@ from typing import ClassVar
 import msgspec
 
 from otel_stream.facts import facts
+from otel_stream.failures import failure_of, unknown
 from otel_stream.loose import LooseDecoder
-from otel_stream.meaning import CallFacts, Failure, Frame, Meaning, Request, failure_of
+from otel_stream.meaning import CallFacts, Failure, Frame, Meaning, Request
 
 
 class _Completion(msgspec.Struct, gc=False):
@@ -62,13 +63,13 @@ class AnthropicComplete:
     def feed(self, frame: Frame) -> None:
         event = self.decoder.decode(frame.raw)
         if event is None:
-            self._meaning.skip("frame")
+            unknown(self._meaning, frame)
         elif event.type == "completion" or event.completion is not None:  # Bedrock's may have no `type`
             self._completion(event)
         elif event.type == "error":
             self._meaning.error(failure_of(event.error) or Failure(None, None, None))
         elif event.type != "ping":
-            self._meaning.skip(event.type)
+            unknown(self._meaning, frame, event.type)
 
     def whole(self, body: bytes) -> None:
         """Read a non-streaming answer: one event with all of the text."""

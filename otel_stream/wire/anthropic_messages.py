@@ -12,8 +12,9 @@ from typing import ClassVar
 import msgspec
 
 from otel_stream.facts import facts
+from otel_stream.failures import failure_of, unknown
 from otel_stream.loose import LooseDecoder
-from otel_stream.meaning import CallFacts, Failure, Frame, Meaning, Request, Usage, failure_of
+from otel_stream.meaning import CallFacts, Failure, Frame, Meaning, Request, Usage
 from otel_stream.usage import Tokens
 
 MAX_TOOLS = 1024  # tool calls of one answer that are told apart
@@ -131,12 +132,9 @@ class AnthropicMessages:
         if self._done:
             return
         event = self.decoder.decode(frame.raw)
-        if event is None:
-            self._meaning.skip("frame")
-            return
-        handler = self._handlers.get(event.type)
-        if handler is None:
-            self._meaning.skip(event.type)
+        handler = None if event is None else self._handlers.get(event.type)
+        if event is None or handler is None:
+            unknown(self._meaning, frame, "frame" if event is None else event.type)
         else:
             handler(self, event)
 

@@ -13,8 +13,9 @@ import msgspec
 
 from otel_stream.cohere import CohereUsage, cohere_usage
 from otel_stream.facts import facts
+from otel_stream.failures import read_failure, unknown
 from otel_stream.loose import LooseDecoder
-from otel_stream.meaning import CallFacts, Failure, Frame, Meaning, Request, read_failure
+from otel_stream.meaning import CallFacts, Failure, Frame, Meaning, Request
 
 
 class _Content(msgspec.Struct, gc=False):
@@ -93,7 +94,7 @@ class CohereChat:
             return
         event = _EVENT.decode(frame.raw)
         if event is None:
-            self._meaning.skip("frame")
+            unknown(self._meaning, frame)
             return
         handler = self._handlers.get(event.type)
         if handler is not None:
@@ -101,7 +102,7 @@ class CohereChat:
         elif (failure := read_failure(frame.raw)) is not None:
             self._meaning.error(failure)
         else:
-            self._meaning.skip(event.type or "frame")
+            unknown(self._meaning, frame, event.type or "frame")
 
     def whole(self, body: bytes) -> None:
         """Read a non-streaming answer."""

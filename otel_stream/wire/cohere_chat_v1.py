@@ -13,8 +13,9 @@ import msgspec
 
 from otel_stream.cohere import CohereUsage, cohere_usage
 from otel_stream.facts import facts
+from otel_stream.failures import read_failure
 from otel_stream.loose import LooseDecoder, json_value
-from otel_stream.meaning import CallFacts, Failure, Frame, Meaning, Request, read_failure
+from otel_stream.meaning import CallFacts, Failure, Frame, Meaning, Request
 
 
 class _ToolCall(msgspec.Struct, gc=False):

@@ -14,9 +14,11 @@ import msgspec
 
 from otel_stream.events import Channel
 from otel_stream.facts import facts, settings
+from otel_stream.failures import failure_of, unknown
+from otel_stream.framing import Payload
 from otel_stream.gemini import GeminiUsage, gemini_usage, with_audio
 from otel_stream.loose import NOT_JSON, LooseDecoder, json_value
-from otel_stream.meaning import CallFacts, Frame, Meaning, Request, failure_of
+from otel_stream.meaning import CallFacts, Frame, Meaning, Request
 from otel_stream.partial_args import PartialArg, PartialArguments
 
 _SETTINGS = {
@@ -121,9 +123,9 @@ class GeminiGenerate:
         try:
             chunk = self._decode(frame.raw)
         except NOT_JSON:
-            self._misfit(frame.raw)
+            self._misfit(frame)
         else:
-            self._chunk(chunk, frame.raw)
+            self._chunk(chunk, frame)
 
     def whole(self, body: bytes) -> None:
         """Read a non-streaming answer: one chunk with all there is."""
@@ -131,17 +133,17 @@ class GeminiGenerate:
         if answer is None:
             self._meaning.skip("body")
             return
-        self._chunk(answer, body)
+        self._chunk(answer, Payload(body))
         self._meaning.done()
 
-    def _misfit(self, raw: bytes) -> None:
-        chunk = _HEAD.bend(raw)
+    def _misfit(self, frame: Frame) -> None:
+        chunk = _HEAD.bend(frame.raw)
         if chunk is None:
-            self._meaning.skip("frame")
+            unknown(self._meaning, frame)
         else:
-            self._chunk(chunk, raw)
+            self._chunk(chunk, frame)
 
-    def _chunk(self, chunk: _Chunk, raw: bytes) -> None:
+    def _chunk(self, chunk: _Chunk, frame: Frame) -> None:
         """Written out in one piece up to the common case, one piece of text: this runs once per token."""
         if not self._named and isinstance(chunk, _Head):
             self._head(chunk)
@@ -156,21 +158,21 @@ class GeminiGenerate:
             if candidate.finish_reason:
                 self._finish(str(candidate.finish_reason), candidate.index)
         if chunk.usage_metadata is not None and (usage := gemini_usage(chunk.usage_metadata)) is not None:
-            self._meaning.usage(with_audio(usage, raw) if self._finished else usage)
+            self._meaning.usage(with_audio(usage, frame.raw) if self._finished else usage)
         if chunk.candidates is None or chunk.error:
-            self._other(chunk)
+            self._other(chunk, frame)
 
     def _finish(self, reason: str, index: int) -> None:
         self._finished = True
         self._end_call(index)
         self._meaning.finish(reason, index)
 
-    def _other(self, chunk: _Chunk) -> None:
+    def _other(self, chunk: _Chunk, frame: Frame) -> None:
         """A chunk without candidates: an error, why a prompt was refused, counts, or nothing of ours."""
         if chunk.error and (failure := failure_of(chunk.error)) is not None:
             self._meaning.error(failure)
         elif chunk.usage_metadata is None and chunk.candidates is None and not chunk.prompt_feedback:
-            self._meaning.skip("chunk")
+            unknown(self._meaning, frame, "chunk")
 
     def _head(self, chunk: _Head) -> None:
         """Once id and model are known, chunks are read without them."""

@@ -13,8 +13,9 @@ from typing import Any, ClassVar
 import msgspec
 
 from otel_stream.facts import facts, settings
+from otel_stream.failures import failure_of, unknown
 from otel_stream.loose import LooseDecoder, json_value
-from otel_stream.meaning import CallFacts, Failure, Frame, Meaning, Request, Usage, failure_of
+from otel_stream.meaning import CallFacts, Failure, Frame, Meaning, Request, Usage
 
 _SETTINGS = {
     "temperature": "temperature", "top_p": "top_p", "seed": "seed", "max_output_tokens": "max_tokens",
@@ -117,11 +118,11 @@ class GeminiInteractions:
     def feed(self, frame: Frame) -> None:
         event = _EVENT.decode(frame.raw)
         if event is None:
-            self._sentinel(frame.raw)
+            self._sentinel(frame)
             return
         handler = self._handlers.get(event.event_type)
         if handler is None:
-            self._meaning.skip(event.event_type or "frame")
+            unknown(self._meaning, frame, event.event_type or "frame")
         else:
             handler(self, event)
 
@@ -136,9 +137,9 @@ class GeminiInteractions:
         self._end(answer)
         self._meaning.done()  # also of one that goes on in the background: this exchange is complete
 
-    def _sentinel(self, raw: bytes) -> None:
-        if raw.strip() != b"[DONE]":
-            self._meaning.skip("frame")
+    def _sentinel(self, frame: Frame) -> None:
+        if frame.raw.strip() != b"[DONE]":
+            unknown(self._meaning, frame)
 
     def _created(self, event: _Event) -> None:
         if event.interaction is not None:

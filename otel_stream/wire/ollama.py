@@ -11,8 +11,9 @@ from typing import ClassVar
 import msgspec
 
 from otel_stream.facts import facts, settings
+from otel_stream.failures import failure_of
 from otel_stream.loose import LooseDecoder, json_value
-from otel_stream.meaning import CallFacts, Frame, Meaning, Request, Usage, failure_of
+from otel_stream.meaning import CallFacts, Frame, Meaning, Request, Usage
 
 _SETTINGS = {
     "temperature": "temperature", "top_p": "top_p", "top_k": "top_k", "num_predict": "max_tokens",

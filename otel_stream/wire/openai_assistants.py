@@ -13,8 +13,9 @@ from typing import ClassVar
 import msgspec
 
 from otel_stream.facts import facts
+from otel_stream.failures import failure_of, unknown
 from otel_stream.loose import LooseDecoder
-from otel_stream.meaning import CallFacts, Failure, Frame, Meaning, Request, failure_of
+from otel_stream.meaning import CallFacts, Failure, Frame, Meaning, Request
 from otel_stream.usage import ChatUsage, chat_usage
 
 
@@ -99,7 +100,7 @@ class OpenAIAssistants:
         elif handler is not None and (event := self.decoder.decode(frame.raw)) is not None:
             handler(self, event)
         elif handler is not None or not frame.event.startswith("thread."):
-            self._meaning.skip(frame.event)
+            unknown(self._meaning, frame, frame.event)
 
     def whole(self, body: bytes) -> None:
         """Read an answer that did not stream after all: the state of the run."""

@@ -13,8 +13,9 @@ from typing import Any, ClassVar
 import msgspec
 
 from otel_stream.facts import deployment, facts
+from otel_stream.failures import failure_of, read_failure, unknown
 from otel_stream.loose import NOT_JSON, LooseDecoder
-from otel_stream.meaning import CallFacts, Frame, Meaning, Request, failure_of, read_failure
+from otel_stream.meaning import CallFacts, Frame, Meaning, Request
 from otel_stream.usage import ChatUsage, chat_usage
 
 MAX_TOOLS = 1024  # tool calls of one answer that are told apart
@@ -127,7 +128,7 @@ class OpenAIChat:
         try:
             chunk = self._decode(frame.raw)
         except NOT_JSON:
-            self._misfit(frame.raw)
+            self._misfit(frame)
         else:
             self._chunk(chunk)
             if chunk.choices is None:
@@ -142,15 +143,15 @@ class OpenAIChat:
         self._chunk(answer)
         self._meaning.done()
 
-    def _misfit(self, raw: bytes) -> None:
+    def _misfit(self, frame: Frame) -> None:
         """The end sentinel, a chunk with a surprise in it, or nothing of ours."""
-        if raw.strip() == b"[DONE]":
+        if frame.raw.strip() == b"[DONE]":
             self._done = True
             self._meaning.done()
-        elif (chunk := _HEAD.bend(raw)) is not None:
+        elif (chunk := _HEAD.bend(frame.raw)) is not None:
             self._chunk(chunk)
         else:
-            self._meaning.skip("frame")
+            unknown(self._meaning, frame)
 
     def _chunk(self, chunk: _Chunk) -> None:
         """Written out in one piece up to the common case, one piece of text: this runs once per token."""
@@ -230,11 +231,11 @@ class OpenAIChat:
         """A chunk without choices: usage, an error as `error`, or one that is nothing but an error."""
         if chunk.usage or chunk.x_groq or chunk.error:
             return
-        failure = read_failure(frame.raw) if frame.event == "error" or _ERROR(frame.raw) else None
+        failure = read_failure(frame.raw) if _ERROR(frame.raw) else None
         if failure is not None:
             self._meaning.error(failure)
         else:
-            self._meaning.skip("chunk")
+            unknown(self._meaning, frame, "chunk")
 
     def _account(self, chunk: _Chunk) -> None:
         """Groq reports usage twice when asked for it: once is enough."""

@@ -11,8 +11,9 @@ from typing import ClassVar
 import msgspec
 
 from otel_stream.facts import deployment, facts
+from otel_stream.failures import failure_of, read_failure, unknown
 from otel_stream.loose import LooseDecoder
-from otel_stream.meaning import CallFacts, Frame, Meaning, Request, failure_of, read_failure
+from otel_stream.meaning import CallFacts, Frame, Meaning, Request
 from otel_stream.usage import ChatUsage, chat_usage
 
 
@@ -69,9 +70,11 @@ class OpenAICompletions:
             return
         chunk = self.decoder.decode(frame.raw)
         if chunk is None:
-            self._sentinel(frame.raw)
+            self._sentinel(frame)
         elif chunk.object == "error" and (failure := read_failure(frame.raw)) is not None:
             self._meaning.error(failure)
+        elif chunk.choices is None and chunk.usage is None:
+            unknown(self._meaning, frame, "chunk")
         else:
             self._chunk(chunk)
 
@@ -84,12 +87,12 @@ class OpenAICompletions:
         self._chunk(answer)
         self._meaning.done()
 
-    def _sentinel(self, raw: bytes) -> None:
-        if raw.strip() == b"[DONE]":
+    def _sentinel(self, frame: Frame) -> None:
+        if frame.raw.strip() == b"[DONE]":
             self._done = True
             self._meaning.done()
         else:
-            self._meaning.skip("frame")
+            unknown(self._meaning, frame)
 
     def _chunk(self, chunk: _Chunk) -> None:
         meaning = self._meaning

@@ -15,8 +15,9 @@ import msgspec
 
 from otel_stream.events import Channel
 from otel_stream.facts import facts
+from otel_stream.failures import failure_of, unknown
 from otel_stream.loose import LooseDecoder
-from otel_stream.meaning import CallFacts, Failure, Frame, Meaning, Request, failure_of
+from otel_stream.meaning import CallFacts, Failure, Frame, Meaning, Request
 from otel_stream.usage import ResponsesUsage, responses_usage
 
 MAX_TOOLS = 1024  # function calls of one answer that are told apart
@@ -136,15 +137,13 @@ class OpenAIResponses:
             return
         event = self.decoder.decode(frame.raw)
         if event is None:
-            self._sentinel(frame.raw)
+            self._sentinel(frame)
             return
         handler = self._handlers.get(event.type)
         if handler is not None:
             handler(self, event)
-        elif event.error:
-            self._error(event)
         elif not _QUIET(event.type):
-            self._meaning.skip(event.type)
+            unknown(self._meaning, frame, event.type)
 
     def whole(self, body: bytes) -> None:
         """Read a non-streaming answer: the response with its output complete."""
@@ -156,12 +155,12 @@ class OpenAIResponses:
             self._item(index, item)
         self._end(response)
 
-    def _sentinel(self, raw: bytes) -> None:
-        if raw.strip() == b"[DONE]":
+    def _sentinel(self, frame: Frame) -> None:
+        if frame.raw.strip() == b"[DONE]":
             self._done = True
             self._meaning.done()
         else:
-            self._meaning.skip("frame")
+            unknown(self._meaning, frame)
 
     def _announce(self, event: _Event) -> None:
         if event.response is not None:

@@ -13,8 +13,9 @@ from typing import ClassVar
 import msgspec
 
 from otel_stream.facts import facts
+from otel_stream.failures import unknown
 from otel_stream.loose import LooseDecoder
-from otel_stream.meaning import CallFacts, Frame, Meaning, Request, failure_of
+from otel_stream.meaning import CallFacts, Frame, Meaning, Request
 from otel_stream.usage import ResponsesUsage, responses_usage
 
 MAX_FORM_BYTES = 4096  # looked at, at either end of a form whose middle is audio
@@ -27,7 +28,6 @@ class _Event(msgspec.Struct, gc=False):
     delta: str | None = None
     text: str | None = None
     usage: ResponsesUsage | None = None
-    error: msgspec.Raw = msgspec.Raw()
 
 
 class OpenAITranscriptions:
@@ -65,17 +65,15 @@ class OpenAITranscriptions:
     def feed(self, frame: Frame) -> None:
         event = self.decoder.decode(frame.raw)
         if event is None:
-            self._sentinel(frame.raw)
+            self._sentinel(frame)
         elif event.type == "transcript.text.delta":
             if event.delta:
                 self._meaning.delta(event.delta)
         elif event.type == "transcript.text.done":
             self._account(event)
             self._meaning.done()
-        elif (failure := failure_of(event.error)) is not None:
-            self._meaning.error(failure)
         elif event.type != "transcript.text.segment":
-            self._meaning.skip(event.type)
+            unknown(self._meaning, frame, event.type)
 
     def whole(self, body: bytes) -> None:
         """Read a non-streaming answer: a JSON object, or the bare text (also as subtitles)."""
@@ -91,11 +89,11 @@ class OpenAITranscriptions:
         if (usage := responses_usage(event.usage)) is not None:
             self._meaning.usage(usage)
 
-    def _sentinel(self, raw: bytes) -> None:
-        if raw.strip() == b"[DONE]":
+    def _sentinel(self, frame: Frame) -> None:
+        if frame.raw.strip() == b"[DONE]":
             self._meaning.done()
         else:
-            self._meaning.skip("frame")
+            unknown(self._meaning, frame)
 
 
 def _form(body: bytes) -> dict[str, str]:

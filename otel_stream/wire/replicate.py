@@ -12,8 +12,9 @@ from typing import ClassVar
 import msgspec
 
 from otel_stream.facts import facts
+from otel_stream.failures import read_failure
 from otel_stream.loose import LooseDecoder
-from otel_stream.meaning import CallFacts, Failure, Frame, Meaning, Request, read_failure
+from otel_stream.meaning import CallFacts, Failure, Frame, Meaning, Request
 
 
 class _Done(msgspec.Struct, gc=False):

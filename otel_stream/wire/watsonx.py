@@ -12,8 +12,9 @@ from typing import ClassVar, Protocol
 import msgspec
 
 from otel_stream.facts import facts, settings
+from otel_stream.failures import read_failure, unknown
 from otel_stream.loose import LooseDecoder
-from otel_stream.meaning import CallFacts, Frame, Meaning, Request, Usage, read_failure
+from otel_stream.meaning import CallFacts, Frame, Meaning, Request, Usage
 
 _SETTINGS = {
     "temperature": "temperature", "top_p": "top_p", "top_k": "top_k", "max_new_tokens": "max_tokens",
@@ -98,7 +99,7 @@ class Watsonx:
             return
         event = _EVENT.decode(frame.raw)
         if event is None:
-            self._meaning.skip("frame")
+            unknown(self._meaning, frame)
         elif event.results is not None:
             self._results(event, event.results)
         elif event.choices:

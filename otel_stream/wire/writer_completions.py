@@ -12,8 +12,9 @@ from typing import ClassVar
 import msgspec
 
 from otel_stream.facts import facts
+from otel_stream.failures import unknown
 from otel_stream.loose import LooseDecoder
-from otel_stream.meaning import CallFacts, Frame, Meaning, Request, failure_of
+from otel_stream.meaning import CallFacts, Frame, Meaning, Request
 
 
 class _Choice(msgspec.Struct, gc=False):
@@ -24,7 +25,6 @@ class _Event(msgspec.Struct, gc=False):
     value: str | None = None
     model: str | None = None
     choices: list[_Choice] | None = None
-    error: msgspec.Raw = msgspec.Raw()
 
 
 class WriterCompletions:
@@ -58,10 +58,8 @@ class WriterCompletions:
                 self._meaning.delta(event.value)
         elif frame.raw.strip() == b"[DONE]":
             self._meaning.done()
-        elif event is not None and (failure := failure_of(event.error)) is not None:
-            self._meaning.error(failure)
         else:
-            self._meaning.skip("frame")
+            unknown(self._meaning, frame)
 
     def whole(self, body: bytes) -> None:
         """Read a non-streaming answer: choices with all of the text."""
