@@ -154,12 +154,9 @@ class Tap:
     def _reader_for(self, kind: str) -> Reader:
         if self.status >= HTTP_ERROR:
             return self._feed_body
-        framing = BY_CONTENT_TYPE.get(kind)
-        if framing is not None:
-            self._framing = framing(self._max_frame)
-        else:
-            asked_for = self.facts is not None and self.facts.streaming
-            self._framing = Undeclared(self._max_frame, asked_for=asked_for)
+        asked_for = self.facts is not None and self.facts.streaming
+        declared = BY_CONTENT_TYPE.get(kind)
+        self._framing = Undeclared(self._max_frame, asked_for=asked_for, declared=declared)
         return self._feed_frames
 
     def _switch(self, reader: Reader) -> None:
@@ -211,7 +208,10 @@ class Tap:
                 return
             self._frame(frame)
         if self._parser is not None and self.recorder is not None and self._read == self._feed_frames:
-            self._switch(_short_way(self.recorder, self._framing, self._parser))
+            framing = self._framing
+            if isinstance(framing, Undeclared) and framing.framing is not None:
+                self._framing = framing = framing.framing
+            self._switch(_short_way(self.recorder, framing, self._parser))
 
     def _frame(self, frame: Frame) -> None:
         """Find the format if the request told none; from there on frames go straight to it."""

@@ -90,3 +90,26 @@ def test_where_no_stream_was_asked_for_only_server_sent_events_are_one():
     assert lines.document == b'[{"a": 1}, {"a": 2}]'
     assert raws(text, b"identity is a word that begins like a field") == []
     assert raws(events, b'data: {"a": 1}\n\ndata: [DONE]\n\n') == [b'{"a": 1}', b"[DONE]"]
+
+
+@pytest.mark.parametrize("size", [1, 5, 10_000])
+@pytest.mark.parametrize(
+    ("kind", "body", "wanted"),
+    [
+        ("text/event-stream", b'{"a": 1}\n{"a": 2}\n', [b'{"a": 1}', b'{"a": 2}']),
+        ("text/event-stream", b'[{"a": 1},\n{"a": 2}]', [b'{"a": 1}', b'{"a": 2}']),
+        ("text/event-stream", b"retries: 3\ndata: 1\n\n", [b"1"]),
+        ("text/event-stream", b'{\n"error": 1\n}\n\ndata: 1\n\n', [b'{\n"error": 1\n}', b"1"]),
+        ("application/x-ndjson", b"data: 1\n\ndata: 2\n\n", [b"1", b"2"]),
+        ("application/x-ndjson", b'[1]\n{"a": 1}', [b"[1]", b'{"a": 1}']),
+        ("application/x-ndjson", b'\x1e{"a": 1}\n', [b'{"a": 1}']),
+    ],
+)
+def test_a_declared_framing_holds_unless_the_first_bytes_say_otherwise(kind, body, wanted, size):
+    assert raws(Undeclared(declared=BY_CONTENT_TYPE[kind]), *cut(body, size)) == wanted
+
+
+def test_a_declared_line_is_read_as_soon_as_it_is_complete():
+    framing = Undeclared(declared=BY_CONTENT_TYPE["application/x-ndjson"])
+
+    assert [frame.raw for frame in framing.feed(b'{"response": "a"}\n')] == [b'{"response": "a"}']

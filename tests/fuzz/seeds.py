@@ -13,10 +13,10 @@ from otel_stream.testing import replay
 MAX_SEED_BYTES = 8 << 10  # small inputs are mutated more often; a recording's first frames say most
 
 _FRAMINGS = {
-    "sse": ("sse", "lenient_sse", "undeclared"),
-    "ndjson": ("ndjson", "undeclared"),
-    "json_array": ("json_array", "undeclared"),
-    "aws_eventstream": ("aws_event_stream", "undeclared"),
+    "sse": ("sse", "lenient_sse", "undeclared", "mislabelled"),
+    "ndjson": ("ndjson", "undeclared", "mislabelled"),
+    "json_array": ("json_array", "undeclared", "mislabelled"),
+    "aws_eventstream": ("aws_event_stream", "undeclared", "mislabelled"),
 }
 _DECODERS = {
     "sse": "lenient_sse",

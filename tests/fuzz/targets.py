@@ -23,7 +23,7 @@ from otel_stream.framing.aws_event_stream import EventStreamDecoder
 from otel_stream.framing.json_array import JSONArrayDecoder
 from otel_stream.framing.ndjson import NDJSONDecoder
 from otel_stream.framing.sse import SSEDecoder
-from otel_stream.framing.undeclared import Undeclared
+from otel_stream.framing.undeclared import BY_CONTENT_TYPE, Undeclared
 from otel_stream.meaning import CallFacts, Request
 from otel_stream.recorder import Recorder
 from otel_stream.tap import Tap
@@ -42,6 +42,7 @@ FRAMINGS: dict[str, Callable[[int], Any]] = {
     "json_array": JSONArrayDecoder,
     "aws_event_stream": EventStreamDecoder,
     "undeclared": Undeclared,
+    "mislabelled": lambda max_bytes: Undeclared(max_bytes, declared=BY_CONTENT_TYPE["text/event-stream"]),
 }
 CONTENT_TYPES = (
     "text/event-stream",

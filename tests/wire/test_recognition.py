@@ -294,3 +294,19 @@ def test_sniffing_never_raises(raw):
             self.raw = raw
 
     assert wire.sniff(Frame(raw)) is None or raw
+
+
+@pytest.mark.parametrize(
+    ("api", "kind"),
+    [
+        ("ollama.chat", "text/event-stream"),
+        ("cohere.chat_v1", "text/event-stream"),
+        ("openai.chat", "application/x-ndjson"),
+    ],
+)
+def test_a_stream_that_is_labelled_as_another_is_read_all_the_same(api, kind):
+    """Gateways that pass on what they get often call it events."""
+    case = corpus.streams(api)[0]
+    known = {**case.replay_arguments(case.cut(7)), "response_headers": {"content-type": kind}}
+
+    assert differences(case, replay(**known)) == []
