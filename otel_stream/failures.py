@@ -64,13 +64,20 @@ def unknown(meaning: Meaning, frame: Frame, kind: str = "frame") -> None:
     Gateways and proxies put errors of their own between the provider's frames: an event named `error`, or
     an object that is nothing but an error.
     """
-    failure = read_failure(frame.raw) if frame.event == "error" else _error_object(frame.raw)
-    if failure is None and frame.event == "error":
-        failure = Failure(None, None, frame.raw[:MAX_PLAIN].decode("utf-8", "replace"))
+    failure = _error_event(frame.raw) if frame.event == "error" else _error_object(frame.raw)
     if failure is None:
         meaning.skip(kind)
     else:
         meaning.error(failure)
+
+
+def _error_event(raw: bytes) -> Failure | None:
+    """Return what an event named `error` tells, in JSON or in plain text; None for JSON that was cut off."""
+    if (failure := read_failure(raw)) is not None:
+        return failure
+    if raw.lstrip()[:1] in (b"{", b"["):
+        return None if parse(raw) is None else Failure(None, None, None)
+    return Failure(None, None, raw[:MAX_PLAIN].decode("utf-8", "replace"))
 
 
 def _error_object(raw: bytes) -> Failure | None:
