@@ -12,16 +12,20 @@ import msgspec
 from otel_stream.loose import parse
 from otel_stream.meaning import Failure, Frame, Meaning
 
+_OUTPUT = {"output", "outputs", "choices", "steps"}  # members of answers, of which an error may be one more
 MAX_WORD = 128  # characters kept of an error type or code
 MAX_PLAIN = 1024  # characters kept of an error that is told in plain text
 
 
 def error_document(body: bytes) -> Failure | None:
-    """Return the error of a 200 answer whose document is an error object; None for any other document."""
+    """Return the error of a 200 answer whose document is an error object; None for any other document.
+
+    An answer that failed half-way has output, head and usage as well, and is its format's to read.
+    """
     if b'"error"' not in body.lstrip()[:256]:
         return None
     value = parse(body)
-    found = isinstance(value, dict) and value.get("error") is not None
+    found = isinstance(value, dict) and value.get("error") is not None and not value.keys() & _OUTPUT
     return read_failure(body) if found else None
 
 

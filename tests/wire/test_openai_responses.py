@@ -240,6 +240,22 @@ def test_a_whole_answer_may_have_failed():
     assert (found.outcome, found.error.message) == ("error", "boom")
 
 
+def test_a_whole_answer_that_failed_half_way_tells_what_it_has():
+    failed = {
+        "id": "r-1",
+        "status": "failed",
+        "error": {"code": "server_error", "message": "boom"},
+        "model": "m-1",
+        "output": [],
+        "usage": USAGE,
+    }
+
+    found = document(URL, failed, request={"input": "Hello"})
+
+    assert (found.outcome, found.error.message) == ("error", "boom")
+    assert (found.response_id, found.response_model, found.usage.input_tokens) == ("r-1", "m-1", 9)
+
+
 def test_a_whole_answer_that_is_no_object_is_skipped():
     assert document(URL, b'"text"', request={"input": "Hello"}).outcome == "incomplete"
 
