@@ -239,6 +239,7 @@ def work(ready, stay):
     for number in range(20):
         metrics.on_event(Completed(f"r{number}", 10, 5, 0.25, time_to_first_token_s=0.2, duration_s=1.0))
     os.write(ready, b".")
+    os.close(leave)  # so that the parent's end is the end of this, whatever it died of
     os.read(stay, 1)
     os._exit(0)
 
