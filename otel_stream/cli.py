@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -60,13 +61,23 @@ def main(words: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
-    implementation: Implementation = importlib.import_module(subcommand.module)
-    parser = argparse.ArgumentParser(prog=f"otel-stream {name}", description=subcommand.about)
-    implementation.arguments(parser)
     try:
-        return implementation.run(parser.parse_args(words[1:]))
+        implementation: Implementation = importlib.import_module(subcommand.module)
+        parser = argparse.ArgumentParser(prog=f"otel-stream {name}", description=subcommand.about)
+        implementation.arguments(parser)
+        code = implementation.run(parser.parse_args(words[1:]))
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return 130  # what a shell says of a process ended by Ctrl-C
+    except BrokenPipeError:
+        _let_go_of_output()
+        return 0  # a reader that has enough, like head(1), is a good end
+    return code
+
+
+def _let_go_of_output() -> None:
+    """Have what is still to be written go nowhere, or the interpreter would complain at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _without_subcommand(words: Sequence[str]) -> int:

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from importlib.metadata import version
 from types import SimpleNamespace
 
 import pytest
+from publishing import Publisher
 
 from otel_stream import cli
 from otel_stream.cli import Subcommand, main
+from otel_stream.config import Settings
+from otel_stream.live.server import serve
 
 
 @pytest.fixture
@@ -95,3 +99,22 @@ def test_every_subcommand_can_be_called_for_help(name, capsys):
 
     assert exit.value.code == 0
     assert f"otel-stream {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", ["top --once", "top --once --json", "tail --once", "tail --json --once"])
+def test_a_reader_that_has_enough_is_a_good_end(words, tmp_path):
+    publisher = Publisher()
+    settings = Settings(live="unix", live_path=str(tmp_path / "live"))
+    server = serve(publisher.processor, settings)
+    for number in range(2000):  # more than a pipe holds
+        publisher.open(f"req_{number}")
+    command = [sys.executable, "-m", "otel_stream.cli", *words.split(), "--folder", settings.live_path]
+    try:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            process.stdout.read(100)
+            process.stdout.close()
+            complaint = process.stderr.read()
+    finally:
+        server.close()
+
+    assert (process.returncode, complaint) == (0, b"")

@@ -39,8 +39,7 @@ def run(options: argparse.Namespace) -> int:
         wanted = compile_filter(" ".join(options.filter))
         gateways = attach.gateways_of(options)
         tail = Tail(gateways, sys.stdout, wanted, text=options.text, as_json=options.json)
-        # A reader that has enough, like head(1), is a good end.
-        with contextlib.suppress(BrokenPipeError), contextlib.closing(gateways):
+        with contextlib.closing(gateways):
             return tail.once() if options.once else tail.follow()
     except FilterError as error:
         print(error, file=sys.stderr)
@@ -48,7 +47,6 @@ def run(options: argparse.Namespace) -> int:
     except (RendezvousError, client.FeedError) as error:
         print(error, file=sys.stderr)
         return 1
-    return 0
 
 
 class Tail:
