@@ -6,11 +6,11 @@ epoch and are always passed in, so that a recording is replayed by its own clock
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
-from otel_stream.events import Ended, Started, TextDelta
+from otel_stream.events import Ended, Outcome, Started, TextDelta
 from otel_stream.live.frames import Finished, Frame, Gateway, Lagged, Snapshot
 from otel_stream.settlement import CHARACTERS_PER_TOKEN
 from otel_stream.tui.meters import NS, PerSecond, percentile
@@ -29,7 +29,7 @@ Link: TypeAlias = Literal["connecting", "live", "gone", "refused"]
 class Feed:
     """One gateway process as it is known here."""
 
-    __slots__ = ("info", "key", "link", "missed", "missed_unknown", "note", "where")
+    __slots__ = ("gap", "info", "key", "link", "missed", "missed_unknown", "note", "where")
 
     def __init__(self, key: str, where: str = "") -> None:
         self.key = key
@@ -40,6 +40,8 @@ class Feed:
         self.note = ""
         """Why it is not live, for people."""
         self.missed = 0
+        self.gap = False
+        """Events were missed since the last snapshot."""
         self.missed_unknown = False
         """More was missed than `missed` says, and nobody knows how much."""
 
@@ -57,7 +59,7 @@ class Model:
         self.spent = PerSecond(60)
         self.applied = 0
         """Events seen since the beginning."""
-        self.ends = 0
+        self.outcomes: Counter[Outcome] = Counter()
         self.input_tokens = 0
         self.output_tokens = 0
         self.cost_usd = 0.0
@@ -122,6 +124,16 @@ class Model:
     # -- sums ----------------------------------------------------------------------------------------
 
     @property
+    def ends(self) -> int:
+        """How many streams ended while they were watched."""
+        return sum(self.outcomes.values())
+
+    @property
+    def bad_ends(self) -> int:
+        """How many of them ended badly, which leaves out what callers cancelled."""
+        return sum(count for outcome, count in self.outcomes.items() if outcome in BAD)
+
+    @property
     def missed(self) -> int:
         """How many events never arrived, as far as it is known."""
         return sum(feed.missed for feed in self.feeds.values())
@@ -171,7 +183,7 @@ class Model:
         if row.first_token_s is None and event.time_to_first_token_s is not None:
             self._first_tokens.append((at, event.time_to_first_token_s))
         row.finish(event, at)
-        self.ends += 1
+        self.outcomes[event.outcome] += 1
         self.bad.add(at, event.outcome in BAD)
         self.spent.add(at, event.cost_usd or 0.0)
         self.input_tokens += event.input_tokens or 0
@@ -183,10 +195,11 @@ class Model:
         feed.link, feed.note, feed.info = "live", "", snapshot.gateway
         if snapshot.resumed:
             return
+        gap, feed.gap = feed.gap, False
         for state in snapshot.streams:
             row = self._row(key, state.request_id, state.time_unix_nano or now)
             if row.ended is None:
-                self.characters.add(now, row.catch_up(state, snapshot.time_unix_nano))
+                self.characters.add(now, row.catch_up(state, snapshot.time_unix_nano, gap=gap))
         self._recent(key, snapshot.recent, now)
         self._lose(key, frozenset(state.request_id for state in snapshot.streams), now)
 
@@ -210,6 +223,7 @@ class Model:
 
     def _lagged(self, key: str, lagged: Lagged) -> None:
         feed = self.feed(key)
+        feed.gap = True
         if lagged.missed is None:
             feed.missed_unknown = True
         else:

@@ -74,6 +74,7 @@ class Row:
         sequence = event.sequence
         if sequence is not None:
             if sequence <= self.sequence:
+                self.said.found(length)
                 return 0
             self.sequence = sequence
         if self.last_ns is not None:
@@ -89,8 +90,11 @@ class Row:
         self._rate.add(at, length)
         return length
 
-    def catch_up(self, state: StreamState, at: int) -> int:
-        """Take what a snapshot knows; return how many characters came in a gap, none when the row is new."""
+    def catch_up(self, state: StreamState, at: int, *, gap: bool = False) -> int:
+        """Take what a snapshot knows; return how many characters came meanwhile, none when the row is new.
+
+        `gap`: events were missed before the snapshot, so those characters will not come.
+        """
         known = self.sequence >= 0
         if not known or self.started.model == "unknown":
             self.begin(_started_of(state))
@@ -101,7 +105,10 @@ class Row:
             self.lost, self.ended_ns = False, None
         if state.sequence <= self.sequence or not state.chunks:
             return 0
-        news = max(0, state.characters - self.characters) if known else 0
+        more = max(0, state.characters - self.characters)
+        if gap or not known:
+            self.said.missing += more
+        news = more if known else 0
         self.sequence, self.chunks, self.characters = state.sequence, state.chunks, state.characters
         self.last_ns = at - int(state.idle_s * NS)
         self._rate.add(at, news)

@@ -52,6 +52,10 @@ class Said:
         else:
             self.missing += length
 
+    def found(self, length: int) -> None:
+        """What has just been added was counted before, maybe as missing."""
+        self.missing = max(0, self.missing - length)
+
     def text(self, channel: Channel = "output") -> str:
         """Return what is kept of a channel, all choices one after the other."""
         return "".join(run.text for run in self.runs if run.channel == channel)

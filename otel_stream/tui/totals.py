@@ -37,7 +37,19 @@ def totals(model: Model, now: int) -> list[Segment]:
         Segment(spark(thirds), "streaming", 3),
         Segment(f"first token {_first(model, 0.5, now)} / {_first(model, 0.95, now)}", "", 4),
         Segment(f"{words.money(model.spent.total(now))}/min", "strong", 7),
-        Segment(f"{words.money(model.cost_usd)} in {model.ends:,}", "dim", 2),
+    ]
+
+
+def sums(model: Model) -> list[Segment]:
+    """Return what has come together since the beginning."""
+    given, got = model.input_tokens, model.output_tokens
+    cancelled = model.outcomes["cancelled"]
+    return [
+        Segment(f"{model.ends:,} ended", "dim", 7),
+        Segment(f"{words.money(model.cost_usd)}", "dim", 8),
+        Segment(f"{words.count(given)} → {words.count(got)} tokens", "dim", 6),
+        Segment(f"{model.bad_ends:,} errors", "error" if model.bad_ends else "dim", 5),
+        Segment(f"{cancelled:,} cancelled", "dim", 4),
     ]
 
 
@@ -97,6 +109,11 @@ def fit_segments(segments: Sequence[Segment], width: int) -> list[Segment]:
     while len(shown) > 1 and _width(shown) > width:
         shown.remove(min(reversed(shown), key=lambda segment: segment.need))
     return shown
+
+
+def joined(first: list[Segment], second: list[Segment], width: int) -> list[list[Segment]]:
+    """Return both on one line where that has room for all of them, else a line each."""
+    return [[*first, *second]] if _width([*first, *second]) <= width else [first, second]
 
 
 def _width(segments: Sequence[Segment]) -> int:

@@ -8,7 +8,7 @@ import time
 from e2e.programs import program
 
 WAIT_SECONDS = 30
-SIZES = {"wide": (1400, 820), "narrow": (390, 800)}
+SIZES = {"wide": (1400, 820), "narrow": (390, 800), "picture": (1280, 760)}
 
 
 @contextlib.contextmanager
@@ -33,15 +33,22 @@ class Window:
         width, height = SIZES[size]
         self._context = browser.new_context(viewport={"width": width, "height": height}, **options)
         self.page = self._context.new_page()
-        self.complaints = []
+        self.expected = []
+        """Parts of complaints that belong to the test."""
+        self._heard = []
         self.asked = []
-        self.page.on("console", self._heard)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", self._hear)
+        self.page.on("pageerror", lambda error: self._heard.append(str(error)))
         self.page.on("request", lambda request: self.asked.append(request.url))
 
-    def _heard(self, said):
+    def _hear(self, said):
         if said.type in ("error", "warning"):
-            self.complaints.append(said.text)
+            self._heard.append(said.text)
+
+    @property
+    def complaints(self):
+        """What it complained of without being expected to."""
+        return [said for said in self._heard if not any(part in said for part in self.expected)]
 
     def __enter__(self):
         return self

@@ -95,3 +95,24 @@ def test_a_snapshot_of_a_stream_known_only_by_a_delta_brings_its_beginning():
     told.snapshot(told.state(model="gpt-4o", sequence=1, chunks=1, characters=4))
 
     assert told.row("req_1").model == "gpt-4o"
+
+
+def test_what_was_said_before_we_watched_is_known_to_be_missing():
+    told = Told().snapshot(Told().state(sequence=5, chunks=5, characters=40))
+    row = told.row("req_1")
+    before = row.said.missing
+
+    told.said("it is", sequence=5).said(" here", sequence=6)
+
+    assert (before, row.said.missing, row.said.text()) == (40, 35, "it is here")
+
+
+def test_what_was_missed_on_the_way_is_missing_and_what_is_only_late_is_not():
+    told = Told().started().said("one", sequence=1)
+    told.snapshot(told.state(sequence=2, chunks=2, characters=6))
+    late = told.row("req_1").said.missing
+
+    told.said("two", sequence=2).lagged(3).snapshot(told.state(sequence=5, chunks=5, characters=20))
+    told.said("six", sequence=6).snapshot(told.state(sequence=7, chunks=7, characters=30))
+
+    assert (late, told.row("req_1").said.missing) == (0, 14)

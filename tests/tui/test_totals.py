@@ -3,7 +3,7 @@ from __future__ import annotations
 from telling import GATEWAY, Told
 
 from otel_stream.terminal import cells
-from otel_stream.tui.totals import BETWEEN, Segment, fit_segments, sources, totals
+from otel_stream.tui.totals import BETWEEN, Segment, fit_segments, joined, sources, sums, totals
 
 
 def said(segments):
@@ -16,7 +16,7 @@ def test_what_is_going_on_in_all():
 
     assert " | ".join(said(totals(told.model, told.now))) == (
         "2 in flight | 1 waiting | 1 stalled | 1 errors/min | 0 tok/s |                 █    |"
-        " first token 11.0s / 11.0s | $0.2500/min | $0.2500 in 1"
+        " first token 11.0s / 11.0s | $0.2500/min"
     )
 
 
@@ -28,6 +28,20 @@ def test_trouble_is_marked_and_its_absence_is_dim():
 
     assert roles(calm) == {"flight": "strong", "waiting": "dim", "stalled": "dim", "errors/min": "dim"}
     assert roles(busy) == {"flight": "strong", "waiting": "dim", "stalled": "stalled", "errors/min": "error"}
+
+
+def test_what_has_come_together():
+    told = Told().started("a").completed("a", 1200, 34, 0.25).started("b").failed("b", outcome="cancelled")
+    told.started("c").failed("c", outcome="timeout", output_tokens=6)
+
+    assert said(sums(told.model)) == ["3 ended", "$0.2500", "1,200 → 40 tokens", "1 errors", "1 cancelled"]
+
+
+def test_two_lines_become_one_where_there_is_room():
+    first, second = [Segment("one")], [Segment("two"), Segment("three")]
+
+    assert joined(first, second, 15) == [[*first, *second]]
+    assert joined(first, second, 14) == [first, second]
 
 
 def test_where_it_comes_from():
