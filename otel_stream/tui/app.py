@@ -30,6 +30,7 @@ class Top(Window):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "quit"),
+        Binding("ctrl+c", "quit", "quit", show=False, priority=True),
         Binding("question_mark", "help", "help"),
         Binding("slash", "filter", "filter"),
         Binding("s", "sort(1)", "sort"),
@@ -37,8 +38,8 @@ class Top(Window):
         Binding("e", "errors", "errors"),
         Binding("g", "group", "group"),
         Binding("p,space", "pause", "pause"),
-        Binding("r", "record", "record"),
-        Binding("x", "export('events')", "export"),
+        Binding("r", "record", "record", show=False),
+        Binding("x", "export('events')", "export", show=False),
         Binding("X", "export('spans')", "export as OTLP", show=False),
         Binding("d", "dismiss_row", "dismiss", show=False),
         Binding("D", "dismiss_all", "dismiss all", show=False),
@@ -50,6 +51,7 @@ class Top(Window):
         Binding("2", "panel('table')", "table", show=False),
         Binding("3", "panel('text')", "text", show=False),
         Binding("4", "panel('details')", "details", show=False),
+        Binding("5", "panel('notes')", "notes", show=False),
         Binding("left_square_bracket", "speed(0.5)", "slower", show=False),
         Binding("right_square_bracket", "speed(2)", "faster", show=False),
         Binding("escape", "leave", "back", show=False),
@@ -152,6 +154,7 @@ class Top(Window):
         elif self.table.has_focus:
             self.view.set_filter("")
             self.grouping = ""
+            self.table.release()
         else:
             self.table.focus()
 

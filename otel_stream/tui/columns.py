@@ -85,7 +85,7 @@ COLUMNS: tuple[Column[Row], ...] = (
     Column("state", "state", 12, _state, need=10),
     Column("model", "model", 16, _plain(lambda row, _: words.short_model(row.model)), need=8, grow=True),
     Column("provider", "provider", 10, _plain(lambda row, _: row.started.provider or ""), need=1),
-    Column("who", "who", 12, _plain(lambda row, _: row.who), need=3, grow=True),
+    Column("who", "who", 16, _plain(lambda row, _: row.who), need=3, grow=True),
     Column("ttft", "1st tok", 7, _limited(_first_token, "first_token_s"), need=6, right=True),
     Column("tokens", "tokens", 7, _plain(lambda row, _: words.tokens(row)), need=7, right=True),
     Column("rate", "tok/s", 6, _plain(_rate), need=6, right=True),

@@ -99,7 +99,7 @@ def _cost(group: Group) -> str:
 
 
 GROUP_COLUMNS: tuple[Column[Group], ...] = (
-    Column("value", "group", 16, _shown(lambda group: group.value or "(none)"), need=10, grow=True),
+    Column("value", "group", 24, _shown(lambda group: group.value or "(none)"), need=10, grow=True),
     Column("in_flight", "in flight", 9, _shown(_in_flight), need=9, right=True),
     Column("stalled", "stalled", 7, _shown(_stalled, "stalled"), 6, right=True),
     Column("ended", "ended", 7, _shown(lambda group: words.count(group.ended)), need=7, right=True),

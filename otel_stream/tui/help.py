@@ -25,7 +25,7 @@ KEYS = """\
   x  X         export as JSON lines, as OTLP
   r            record what happens to a file; --replay shows it again
   [  ]         replay slower, faster
-  1 2 3 4      totals, table, text, details on and off
+  1 2 3 4 5    totals, table, text, details, notes on and off
   Tab          to the text and the details, to scroll them
   q            quit"""
 

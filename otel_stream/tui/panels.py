@@ -11,13 +11,14 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
+from textual.widgets import Static
 
-from otel_stream.terminal import fit
+from otel_stream.terminal import fit, harmless
 from otel_stream.tui.details import Detail
 from otel_stream.tui.painted import COMPONENTS, paint
 from otel_stream.tui.row import Row
 from otel_stream.tui.totals import BETWEEN, Segment, fit_segments
-from otel_stream.tui.wrap import Line, Wrapped, breaks
+from otel_stream.tui.wrap import Line, Wrapped, breaks, flow
 
 
 class Totals(Widget):
@@ -159,3 +160,16 @@ class DetailsPanel(ScrollView, can_focus=True):
         label, value, role, link = self._lines[index]
         under = Style(link=link) if link else None
         return paint(self, [(fit(label, self.LABEL), "dim"), (value, role)], width, under)
+
+
+class Notes(Static):
+    """What somebody wanted to have said below the streams."""
+
+    def __init__(self, notes: Sequence[str], **options: Any) -> None:
+        super().__init__(markup=False, **options)
+        self._notes = [harmless(note) for note in notes]
+        self.set_class(not notes, "-off")
+
+    def on_resize(self) -> None:
+        """Put as many on a line as fit."""
+        self.update("\n".join(flow(self._notes, self.scrollable_content_region.width)))

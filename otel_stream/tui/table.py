@@ -75,6 +75,8 @@ class StreamTable(ScrollView, can_focus=True):
         self._grid = Grid((), (), (), 0)
         self._placed: list[Placed] = []
         self._cursor = 0
+        self._chosen = False
+        """Somebody moved the cursor; until then it stays on top, where streams are in flight."""
         self._drawn: dict[int, list[Cell]] = {}
         """Cells of the lines on the screen, by row, as they were drawn last."""
 
@@ -97,6 +99,11 @@ class StreamTable(ScrollView, can_focus=True):
         else:
             self._refresh_changed()
 
+    def release(self) -> None:
+        """Let the cursor be on top again, whichever stream is there."""
+        self._chosen = False
+        self.scroll_home(animate=False)
+
     def freeze(self) -> None:
         """Keep all rows as they are now, also those that are scrolled to later."""
         for index in range(len(self._grid.rows)):
@@ -109,7 +116,9 @@ class StreamTable(ScrollView, can_focus=True):
     def _keep_cursor(self) -> None:
         keys = self._grid.keys
         before = self.selected
-        if self._cursor >= len(keys) or keys[self._cursor] != before:
+        if not self._chosen:
+            self._cursor = 0
+        elif self._cursor >= len(keys) or keys[self._cursor] != before:
             self._cursor = keys.index(before) if before in keys else min(self._cursor, max(0, len(keys) - 1))
         self.selected = keys[self._cursor] if keys else ""
         if self.selected != before:
@@ -137,7 +146,7 @@ class StreamTable(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """Return one line of the screen: the title, a row, the hint, or nothing."""
-        width = self.size.width
+        width = self.scrollable_content_region.width
         if y == 0:
             return paint(
                 self, [(self._titles(), "title")], width, self.get_component_rich_style("role--title")
@@ -178,7 +187,7 @@ class StreamTable(ScrollView, can_focus=True):
         self.virtual_size = Size(event.size.width, len(self._grid.rows) + 1)
 
     def _place(self) -> None:
-        self._placed = layout(self.size.width, self._grid.columns)
+        self._placed = layout(self.scrollable_content_region.width, self._grid.columns)
         self._drawn.clear()
 
     def action_move(self, by: int) -> None:
@@ -192,6 +201,7 @@ class StreamTable(ScrollView, can_focus=True):
 
     def action_open(self) -> None:
         """Ask for more of the row under the cursor."""
+        self._chosen = True
         if self.selected:
             self.post_message(self.Opened(self.selected))
 
@@ -218,6 +228,7 @@ class StreamTable(ScrollView, can_focus=True):
     def _select(self, index: int) -> None:
         if not self._grid.keys:
             return
+        self._chosen = True
         before, self._cursor = self._cursor, index
         self.selected = self._grid.keys[index]
         self.scroll_to_region(Region(0, index, 1, 2), animate=False)

@@ -52,6 +52,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--on-alert", default="", metavar="COMMAND", help="run it then; its environment has ALERT_LIMIT …")
     trace_url = os.environ.get("OTEL_STREAM_TRACE_URL", "")
     add("--trace-url", default=trace_url, metavar="URL", help="where traces are, with {trace_id} in it")
+    add("--note", action="append", default=[], metavar="LINE", help="show this below the streams (key 5)")
     attach.arguments(parser)
 
 
@@ -71,6 +72,8 @@ def run(options: argparse.Namespace) -> int:
     except (FilterError, argparse.ArgumentTypeError) as error:
         print(error, file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        raise  # the command line's business
     except (RendezvousError, client.FeedError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -86,6 +89,7 @@ def _screen(options: argparse.Namespace, source: Source) -> int:
             limits=Limits(options.slow, options.stalled, options.expensive),
             trace_url=options.trace_url,
             filter=" ".join(options.filter),
+            notes=options.note,
         )
         app.alarm = Alarm(app.bell if options.bell else None, options.on_alert)
     except FilterError:

@@ -6,6 +6,10 @@ carries their lines to the widgets, and `app` the keys to them.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 from textual.app import App, ComposeResult
@@ -20,17 +24,19 @@ from otel_stream.tui.details import details
 from otel_stream.tui.groups import GROUP_COLUMNS, group
 from otel_stream.tui.limits import Limits, Watcher
 from otel_stream.tui.model import Model
-from otel_stream.tui.panels import DetailsPanel, FollowedText, Totals
+from otel_stream.tui.panels import DetailsPanel, FollowedText, Notes, Totals
 from otel_stream.tui.row import Row
 from otel_stream.tui.saving import Recorder
 from otel_stream.tui.sources import ReplaySource, Source
 from otel_stream.tui.table import Grid, StreamTable
-from otel_stream.tui.totals import Segment, sources, totals
+from otel_stream.tui.totals import Segment, joined, sources, sums, totals
 from otel_stream.tui.view import View
 
 TICK_SECONDS = 0.1
 DEFAULT_LIMITS = Limits()
-NARROW, SHORT = 100, 20  # columns and lines below which details and text give way to the table
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+NARROW = 100  # columns below which the details give way to the text
+LOW, SHORT = 30, 20  # lines below which text and details are small, and below which they are not there
 
 
 class Window(App[None]):
@@ -49,8 +55,12 @@ class Window(App[None]):
         trace_url: str = "",
         folder: Path = Path(),
         filter: str = "",
+        notes: Sequence[str] = (),
     ) -> None:
-        """`folder` is where recordings and exports go. Raises: FilterError."""
+        """`folder` is where recordings and exports go; `notes` stand below the streams.
+
+        Raises: FilterError.
+        """
         super().__init__()
         self.source = source
         self.model = Model()
@@ -67,6 +77,7 @@ class Window(App[None]):
         """Filters and groupings that Esc goes back to."""
         self.unpainted = 0
         """Events since the picture stands."""
+        self._notes = notes
         self._limits = Watcher(limits)
         self.alarm = alarm
 
@@ -76,11 +87,12 @@ class Window(App[None]):
         with Horizontal(id="below"):
             yield FollowedText(id="text")
             yield DetailsPanel(id="details")
+        yield Notes(self._notes, id="notes")
         yield Static(id="problem", markup=False)
         yield Input(
             id="filter", placeholder="model:gpt state:stalled cost>0.05 ttft>2s", select_on_focus=False
         )
-        yield Footer()
+        yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         self.table = self.query_one(StreamTable)
@@ -90,13 +102,26 @@ class Window(App[None]):
         self.filter_line = self.query_one(Input)
         self.problem = self.query_one("#problem", Static)
         self.table.focus()
+        self._end_on_signals()
         self.set_interval(TICK_SECONDS, self.tick)
+
+    def _end_on_signals(self) -> None:
+        """Give the terminal back whoever ends us."""
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(NotImplementedError):  # Windows
+            for number in ENDING:
+                loop.add_signal_handler(number, self.exit)
 
     def on_resize(self, event: Resize) -> None:
         self.screen.set_class(event.size.width < NARROW, "-narrow")
+        self.screen.set_class(event.size.height < LOW, "-low")
         self.screen.set_class(event.size.height < SHORT, "-short")
 
     def on_unmount(self) -> None:
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(NotImplementedError):
+            for number in ENDING:
+                loop.remove_signal_handler(number)
         self.source.close()
         if self.recorder is not None:
             self.recorder.close()
@@ -170,9 +195,10 @@ class Window(App[None]):
         second = sources(self.model, now)
         if self.recorder is not None:
             second.insert(-1, Segment(f"● recording {self.recorder.written:,}", "alert", 9))
-        lines = [totals(self.model, now), second]
         told = self._told()
-        return [*lines, told] if told else lines
+        room = self.totals.size.width - 1
+        shown = [totals(self.model, now), *joined(second, sums(self.model), room)]
+        return [*shown, told] if told else shown
 
     def _told(self) -> list[Segment]:
         """Return what makes this view other than the usual one."""

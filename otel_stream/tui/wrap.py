@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from otel_stream.terminal import cells, harmless
@@ -102,6 +102,17 @@ def breaks(text: str, width: int) -> Iterator[tuple[int, int]]:
         if newline < 0:
             return
         begin = newline + 1
+
+
+def flow(pieces: Iterable[str], width: int, between: str = "   ") -> list[str]:
+    """Return lines of pieces, as many on a line as fit; one that is too long takes several lines."""
+    lines: list[str] = []
+    for piece in pieces:
+        if lines and cells(lines[-1] + between + piece) <= width:
+            lines[-1] += between + piece
+        else:
+            lines += [piece[begin:end] for begin, end in breaks(piece, max(1, width))]
+    return lines
 
 
 def _cut(text: str, begin: int, end: int, width: int) -> int:

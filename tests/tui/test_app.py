@@ -304,3 +304,14 @@ async def test_what_is_typed_at_once_after_the_key_is_not_lost():
         shown.app.action_filter()
 
         assert shown.app.focused is shown.app.filter_line
+
+
+async def test_ctrl_c_ends_it_whatever_has_the_focus():
+    async with showing() as shown:
+        busy(shown.told)
+        await shown.press("slash", *"gpt")
+        await shown.pilot.press("ctrl+c")
+        await shown.pilot.pause()
+
+    assert shown.app.return_code == 0
+    assert shown.app.source.closed

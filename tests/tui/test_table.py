@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from screens import busy, showing
 
 
@@ -84,3 +85,36 @@ async def test_keys_without_streams_do_nothing():
         await shown.press("down", "end", "enter", "d", "y", "x", "space", "space", "left_square_bracket")
 
         assert shown.app.table.selected == ""
+
+
+async def test_until_somebody_chooses_the_cursor_is_on_the_top():
+    async with showing() as shown:
+        busy(shown.told)
+        await shown.settle()
+        first = shown.app.table.selected
+
+        shown.told.completed(first)
+        await shown.settle()
+        next_one = shown.app.table.selected
+        await shown.press("enter", "escape")
+        shown.told.completed(next_one)
+        await shown.settle()
+        chosen = shown.app.table.selected
+        await shown.press("escape")
+
+        assert (first, next_one, chosen) == ("req_00000001", "req_00000002", "req_00000002")
+        assert shown.app.table.selected == "req_00000003"
+
+
+@pytest.mark.parametrize("width", [80, 90, 100, 140])
+async def test_the_scrollbar_covers_no_column(width):
+    async with showing(size=(width, 24)) as shown:
+        for number in range(100):
+            shown.told.started(f"req_{number:08}").wait(0.001)
+        await shown.settle()
+
+        at = next(number for number, line in enumerate(shown.lines()) if line.startswith("stream "))
+        column = shown.lines()[at].rindex("age") + 3
+        ages = {line[column - 6 : column].strip() for line in shown.lines()[at + 1 : at + 5]}
+
+        assert all(age.endswith("s") for age in ages), ages

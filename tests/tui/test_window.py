@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 from screens import busy, showing
 from telling import GATEWAY, START
@@ -162,3 +165,39 @@ async def test_a_recording_is_shown_by_its_own_time():
     assert list(shown.app.model.rows) == ["req_1", "req_2"]
     assert "replay 4x" in picture
     assert "the recording ends here" in picture
+
+
+NOTES = ["metrics http://127.0.0.1:9464/metrics", "gateway http://127.0.0.1:8400", "page \x1b[2J" + "x" * 66]
+
+
+@pytest.mark.parametrize(
+    ("size", "lines"),
+    [
+        ((140, 34), [" " + "   ".join(NOTES[:2]), " page ·[2J" + "x" * 66]),
+        ((80, 24), [" " + "   ".join(NOTES[:2]), " page ·[2J" + "x" * 66]),
+        ((60, 24), [f" {NOTES[0]}", f" {NOTES[1]}", " page", " ·[2J" + "x" * 54, " " + "x" * 12]),
+        ((60, 16), []),
+    ],
+)
+async def test_notes_stand_below_as_many_on_a_line_as_fit(size, lines):
+    async with showing(size=size, notes=NOTES) as shown:
+        busy(shown.told)
+        await shown.settle()
+
+        there = [line for line in shown.lines()[4:-1] if "http" in line or "page" in line or "xx" in line]
+        await shown.press("5")
+        left = shown.picture()
+
+        assert there == lines
+        assert "http://127" not in left
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_whoever_ends_it_the_terminal_is_given_back(number):
+    async with showing() as shown:
+        os.kill(os.getpid(), number)
+        while shown.app.return_code is None:
+            await shown.pilot.pause(0.01)
+
+    assert shown.app.return_code == 0
+    assert shown.app.source.closed

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from otel_stream.terminal import cells
 from otel_stream.tui import said as said_module
 from otel_stream.tui.said import Said
-from otel_stream.tui.wrap import Wrapped, breaks
+from otel_stream.tui.wrap import Wrapped, breaks, flow
 
 
 def say(said, text, channel="output", index=0):
@@ -113,3 +113,9 @@ def test_text_that_is_not_kept_any_more_is_told(monkeypatch):
     say(said, "ijk")
 
     assert [line.text for line in lines.update(said)] == ["… 6 characters are not here", "ghijk"]
+
+
+def test_pieces_flow_over_lines():
+    assert flow(["one", "two", "three"], 9) == ["one   two", "three"]
+    assert flow(["one", "a long one", "two"], 8) == ["one", "a long ", "one", "two"]
+    assert flow([], 8) == []
