@@ -16,10 +16,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--duration", type=_positive, metavar="SECONDS", help="stop after so long; without it Ctrl-C ends it")
     add("--rate", type=_positive, default=_DEFAULTS.rate, help="calls a second (%(default)s)")
     add("--seed", type=int, default=_DEFAULTS.seed, help="the same seed gives the same calls (%(default)s)")
-    add("--plain", action="store_true", help="one line for each stream that ended, also on a terminal")
+    add(
+        "--plain",
+        action="store_true",
+        help="no screen: one line for each stream that ended, as without a terminal",
+    )
     add("--speed", type=_positive, default=_DEFAULTS.speed, help="how much faster than life (%(default)s)")
     add("--spans", default="", metavar="FILE", help="write spans as JSON to a file; - writes them here")
-    for name in ("gateway", "provider", "metrics"):
+    for name in ("gateway", "provider", "page", "metrics"):
         default = getattr(_DEFAULTS, f"{name}_port")
         add(
             f"--{name}-port",
@@ -42,6 +46,7 @@ def run(options: argparse.Namespace) -> int:
             spans=options.spans,
             gateway_port=options.gateway_port,
             provider_port=options.provider_port,
+            page_port=options.page_port,
             metrics_port=options.metrics_port,
         )
     ).main()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -25,6 +25,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     spans: str = ""
     gateway_port: int = 8400
     provider_port: int = 8401
+    page_port: int = 8402
     metrics_port: int = 9464
 
 
@@ -33,6 +34,7 @@ class Addresses(msgspec.Struct, frozen=True):
 
     gateway: int
     provider: int
+    page: int
     metrics: int
 
     @property
@@ -44,7 +46,7 @@ def addresses(options: Options) -> tuple[Addresses, list[str]]:
     """Return free ports, the wanted ones where possible, and what to say of the others."""
     found: dict[str, int] = {}
     notes = []
-    for name in ("gateway", "provider", "metrics"):
+    for name in ("gateway", "provider", "page", "metrics"):
         wanted = getattr(options, f"{name}_port")
         found[name] = free_port(wanted, list(found.values()))
         if wanted not in (0, found[name]):
@@ -74,8 +76,24 @@ def gateway_command(at: Addresses) -> list[str]:
     return [str(instrument), "--", sys.executable, *serve, "--port", str(at.gateway)]
 
 
+def screen_command(folder: Path, notes: Sequence[str]) -> list[str]:
+    """Return what shows the gateway's streams on a screen, with lines of ours below them."""
+    said = [word for note in notes for word in ("--note", note)]
+    return [sys.executable, "-m", "otel_stream.cli", "top", "--folder", str(live_folder(folder)), *said]
+
+
+def live_folder(folder: Path) -> Path:
+    """Return where the gateway tells how it can be watched."""
+    return folder / "live"
+
+
+def events_socket(folder: Path) -> Path:
+    """Return where the gateway writes its events, for our own books."""
+    return folder / "events.sock"
+
+
 def gateway_environment(
-    options: Options, at: Addresses, events: Path, env: Mapping[str, str] = os.environ
+    options: Options, at: Addresses, folder: Path, env: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
     """Return the gateway's environment: where its providers are, and the settings the demo is about."""
     provider = f"http://127.0.0.1:{at.provider}"
@@ -87,7 +105,10 @@ def gateway_environment(
         "OPENAI_BASE_URL": provider,
         "ANTHROPIC_BASE_URL": provider,
         "OTEL_EXPORTER_PROMETHEUS_PORT": str(at.metrics),
-        "OTEL_STREAM_TAIL": str(events),
+        "OTEL_STREAM_TAIL": str(events_socket(folder)),
+        "OTEL_STREAM_LIVE": "tcp",
+        "OTEL_STREAM_LIVE_PATH": str(live_folder(folder)),
+        "OTEL_STREAM_LIVE_PORT": str(at.page),
         "OTEL_STREAM_LIVE_TEXT": "true",
     }
 
@@ -98,13 +119,3 @@ def exporters(options: Options, env: Mapping[str, str]) -> dict[str, str]:
         return {}
     spans = "console" if options.spans else "none"
     return {"OTEL_TRACES_EXPORTER": spans, "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
-
-
-def where_spans_go(options: Options, env: Mapping[str, str] = os.environ) -> str:
-    """Return a line for people."""
-    for name in reversed(ENDPOINTS):
-        if name in env:
-            return f"to {env[name]} ({name})"
-    if options.spans:
-        return "here" if options.spans == "-" else f"to {options.spans}"
-    return f"nowhere; {ENDPOINTS[0]}=http://localhost:4317 sends them to a collector, --spans FILE to a file"

@@ -19,9 +19,9 @@ class ChildFailed(Exception):  # noqa: N818
 
 
 class Child:
-    """A process of ours; its log goes to a file."""
+    """A process of ours; its log goes to a file, or without one to our terminal."""
 
-    def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
+    def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path | None = None) -> None:
         self.name = name
         self.log = log
         self._process = process
@@ -47,6 +47,11 @@ class Child:
                 start_new_session=True,
             )
         return cls(name, process, log)
+
+    @classmethod
+    async def in_our_terminal(cls, name: str, command: Sequence[str]) -> Child:
+        """Start it where the keys are: it reads them and draws, and we keep quiet until it ends."""
+        return cls(name, await asyncio.create_subprocess_exec(*command))
 
     async def ready(self, port: int, seconds: float = READY_SECONDS) -> None:
         """Wait until it listens on the port. Raises: ChildFailed when it ends or the time is over."""
@@ -81,6 +86,8 @@ class Child:
 
     def complaint(self, what: str) -> str:
         """Return what went wrong and the end of the log."""
+        if self.log is None:
+            return f"the {self.name} {what}"
         lines = self.log.read_text("utf-8", "replace").splitlines()[-TOLD_LINES:]
         return "\n".join([f"the {self.name} {what}; the end of its log:", *lines])
 

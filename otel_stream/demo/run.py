@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,25 +16,28 @@ import httpx2
 import msgspec
 
 from otel_stream.demo import feed
+from otel_stream.demo.greeting import addresses_to_open, greeting, notes_for_the_screen
 from otel_stream.demo.launch import (
     Options,
     addresses,
+    events_socket,
     gateway_command,
     gateway_environment,
+    live_folder,
     provider_command,
-    where_spans_go,
+    screen_command,
 )
+from otel_stream.demo.listing import Listing, counts, summary, verdict
 from otel_stream.demo.load import Load
 from otel_stream.demo.processes import Child, ChildFailed
-from otel_stream.demo.screen import Board, Painter, Printer, summary
 from otel_stream.demo.tally import differences, totals_of
-from otel_stream.events import StreamEvent
+from otel_stream.live.rendezvous import discover
 
-REFRESH_SECONDS = 0.2
 SUMS_SECONDS = 5.0
 METRICS_SECONDS = 5.0  # /metrics is up before the gateway is; if it is not, nothing was instrumented
 GRACE_SECONDS = 10.0  # that open calls have to come to their end when the time is over
 SETTLE_SECONDS = 5.0  # that events have to arrive after the last call
+LOOK_SECONDS = 0.2  # how often is looked whether they have
 
 
 class Demo:
@@ -43,15 +45,13 @@ class Demo:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.board = Board()
         self.at, self.notes = addresses(options)
-        self.folder = Path(tempfile.mkdtemp(prefix="otel-stream-demo-"))
-        terminal = sys.stdout.isatty() and not options.plain and options.spans != "-"
-        self.out: Painter | Printer = (
-            Painter(self.board, sys.stdout, shutil.get_terminal_size())
-            if terminal
-            else Printer(self.board, sys.stdout)
-        )
+        self.folder = Path()
+        """Where its sockets and logs are while it runs."""
+        self.has_screen = _on_a_terminal() and not options.plain and options.spans != "-"
+        self.listing = Listing(quiet=self.has_screen)
+        self.load = Load(f"http://127.0.0.1:{self.at.gateway}", rate=options.rate, seed=options.seed)
+        self._children: list[Child] = []
         self._stop = asyncio.Event()
 
     def main(self) -> int:
@@ -62,9 +62,9 @@ class Demo:
         try:
             async with contextlib.AsyncExitStack() as stack:
                 self._listen_to_signals(stack)
-                await stack.enter_async_context(feed.listen(self._socket, self._on_event))
+                self.folder = stack.enter_context(_temporary_folder())
+                await stack.enter_async_context(feed.listen(events_socket(self.folder), self.listing.add))
                 await self._start_children(stack)
-                self._say(self._greeting())
                 await self._show()
                 page = await self._page()
                 ledger = await _get(f"http://127.0.0.1:{self.at.provider}/ledger")
@@ -72,14 +72,8 @@ class Demo:
         except ChildFailed as failure:
             print(failure, file=sys.stderr)
             return 1
-        finally:
-            shutil.rmtree(self.folder, ignore_errors=True)
 
     # -- starting
-
-    @property
-    def _socket(self) -> Path:
-        return self.folder / "events.sock"
 
     def _listen_to_signals(self, stack: contextlib.AsyncExitStack) -> None:
         loop = asyncio.get_running_loop()
@@ -88,7 +82,7 @@ class Demo:
             stack.callback(loop.remove_signal_handler, number)
 
     async def _start_children(self, stack: contextlib.AsyncExitStack) -> None:
-        print("starting the provider and the gateway ...", flush=True)
+        self._say(["starting the provider and the gateway ..."])
         spans = stack.enter_context(self._spans_file())
         command = provider_command(self.options, self.at)
         provider = await Child.start("provider", command, env=os.environ, log=self.folder / "provider.log")
@@ -96,7 +90,7 @@ class Demo:
         gateway = await Child.start(
             "gateway",
             gateway_command(self.at),
-            env=gateway_environment(self.options, self.at, self._socket),
+            env=gateway_environment(self.options, self.at, self.folder),
             log=self.folder / "gateway.log",
             stdout=spans,
         )
@@ -104,7 +98,7 @@ class Demo:
         await provider.ready(self.at.provider)
         await gateway.ready(self.at.gateway)
         await gateway.ready(self.at.metrics, METRICS_SECONDS)
-        self._children = (provider, gateway)
+        self._children = [provider, gateway]
 
     @contextlib.contextmanager
     def _spans_file(self) -> Iterator[IO[bytes] | int | None]:
@@ -118,85 +112,79 @@ class Demo:
                 with Path(path).open("ab") as file:
                     yield file
 
-    def _greeting(self) -> list[str]:
-        at = self.at
-        return [
-            *self.notes,
-            "",
-            "A provider that replays recorded streams, a gateway that was not changed, and its callers.",
-            f"  gateway   http://127.0.0.1:{at.gateway}/v1/chat/completions and /v1/messages",
-            f"  metrics   {at.metrics_url}",
-            f"  spans     {where_spans_go(self.options)}",
-            f"  provider  http://127.0.0.1:{at.provider}/ledger says what it sent",
-            "Ctrl-C ends it." if self.options.duration_seconds is None else "",
-            "",
-        ]
-
     # -- running
-
-    def _on_event(self, event: StreamEvent) -> None:
-        line = self.board.add(event)
-        if line is not None:
-            self.out.ended(line)
 
     async def _show(self) -> None:
         """Let the callers call and show what happens until it is time to stop."""
-        load = Load(f"http://127.0.0.1:{self.at.gateway}", rate=self.options.rate, seed=self.options.seed)
-        self.seen = load.seen
-        calling = _task(load.run())
-        showing = (_task(self._refresh()), _task(self._sums()))
+        where = (self.options, self.at, discover(live_folder(self.folder)))
+        self._say(greeting(self.options, self.notes, addresses_to_open(*where)))
+        calling, summing = _task(self.load.run()), _task(self._sums())
         try:
-            try:
-                await asyncio.wait_for(self._until_stopped(), self.options.duration_seconds)
-            except asyncio.TimeoutError:
-                calling.cancel()
-                await self._first_of(load.idle(), self._stop.wait(), timeout=GRACE_SECONDS)
-            finally:
-                calling.cancel()
-                await load.finish()
+            async with self._screen([*self.notes, *notes_for_the_screen(*where)]) as screens:
+                await self._until_time_is_over(screens, calling)
+            self._say(["stopping ..."])
+            calling.cancel()
+            await self.load.finish()
             await self._settle()
         finally:
-            for task in showing:
-                task.cancel()
-            self.out.close()
+            calling.cancel()
+            summing.cancel()
+            await self.load.finish()
 
-    async def _first_of(self, *waits: Coroutine[Any, Any, Any], timeout: float | None = None) -> set[int]:
-        """Wait until one of them is done; return which are, none when the time is over first."""
+    @contextlib.asynccontextmanager
+    async def _screen(self, notes: list[str]) -> AsyncIterator[list[Child]]:
+        """Yield the screen, if there is to be one; it is gone afterwards, and the terminal ours again."""
+        if not self.has_screen or self._stop.is_set():
+            yield []
+            return
+        screen = await Child.in_our_terminal("screen", screen_command(self.folder, notes))
+        try:
+            yield [screen]
+        finally:
+            await screen.stop()
+
+    async def _until_time_is_over(self, screens: list[Child], calling: asyncio.Task[None]) -> None:
+        try:
+            await asyncio.wait_for(self._until_stopped(screens), self.options.duration_seconds)
+        except asyncio.TimeoutError:  # in Python 3.10 not the builtin
+            calling.cancel()
+            ends = (self.load.idle(), self._stop.wait(), *(screen.wait() for screen in screens))
+            await self._first_of(*ends, timeout=GRACE_SECONDS)
+
+    async def _until_stopped(self, screens: list[Child]) -> None:
+        """Wait for a signal, or for somebody to leave the screen. Raises: ChildFailed when a child fails."""
+        children = [*self._children, *screens]
+        done = await self._first_of(*(child.wait() for child in children), self._stop.wait())
+        for child, code in ((child, done[index]) for index, child in enumerate(children) if index in done):
+            if not self._stop.is_set() and (code or child not in screens):
+                raise ChildFailed(child.complaint("ended"))
+
+    async def _first_of(
+        self, *waits: Coroutine[Any, Any, Any], timeout: float | None = None
+    ) -> dict[int, Any]:
+        """Wait until one of them is done; return the results of which are, none when the time is over."""
         tasks = [_task(wait) for wait in waits]
         try:
             done, _ = await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in tasks:
                 task.cancel()
-        return {index for index, task in enumerate(tasks) if task in done}
-
-    async def _until_stopped(self) -> None:
-        """Wait for a signal. Raises: ChildFailed when a child ends before it."""
-        done = await self._first_of(*(child.wait() for child in self._children), self._stop.wait())
-        for index in done - {len(self._children)}:
-            raise ChildFailed(self._children[index].complaint("ended"))
-
-    async def _refresh(self) -> None:
-        while True:
-            if isinstance(self.out, Painter):
-                self.out.size = shutil.get_terminal_size()
-            self.out.refresh()
-            await asyncio.sleep(REFRESH_SECONDS)
+        return {index: task.result() for index, task in enumerate(tasks) if task in done}
 
     async def _sums(self) -> None:
         while True:
             await asyncio.sleep(SUMS_SECONDS)
-            self.out.sums()
+            self.listing.sums()
 
     # -- ending
 
     async def _settle(self) -> None:
         """Wait until the last events have arrived, for a while."""
-        for _ in range(int(SETTLE_SECONDS / REFRESH_SECONDS)):
-            await asyncio.sleep(REFRESH_SECONDS)
-            if not self.board.tally.open:
+        for _ in range(int(SETTLE_SECONDS / LOOK_SECONDS)):
+            await asyncio.sleep(LOOK_SECONDS)
+            if not self.listing.tally.open:
                 page = await self._page()
-                if page is not None and not differences(self.board.tally.totals, totals_of(page)):
+                if page is not None and not differences(self.listing.tally.totals, totals_of(page)):
                     return
 
     async def _page(self) -> str | None:
@@ -204,34 +192,33 @@ class Demo:
         return await _get(self.at.metrics_url)
 
     def _close(self, page: str | None, ledger: str | None) -> int:
-        totals = self.board.tally.totals
+        tally = self.listing.tally
         counted = None if page is None else totals_of(page)
-        self._say(["", *summary(self.board.tally.by_model, totals, counted), ""])
         sent = msgspec.json.decode(ledger)["outcomes"] if ledger is not None else {}
+        self._say(["", *summary(tally, counted), ""])
         self._say(
-            [f"What the provider sent: {_counts(sent)}.", f"What the callers saw: {_counts(self.seen)}."]
+            [f"What the provider sent: {counts(sent)}.", f"What the callers saw: {counts(self.load.seen)}."]
         )
-        if counted is None:
-            self._say([f"{self.at.metrics_url} did not answer, so the totals are not checked."])
-            return 1
-        wrong = differences(totals, counted)
-        for name, by in wrong.items():
-            self._say([f"/metrics differs in {name} by {by:+g}"])
-        if not wrong:
-            self._say(["The totals of the events equal the counters in /metrics."])
-        return 1 if wrong else 0
+        self._say(verdict(tally.totals, counted))
+        return 1 if counted is None or differences(tally.totals, counted) else 0
 
     def _say(self, lines: Iterable[str]) -> None:
         for line in lines:
             print(line, flush=True)
 
 
+@contextlib.contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="otel-stream-demo-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+def _on_a_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
 def _task(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     return asyncio.get_running_loop().create_task(work)
-
-
-def _counts(of: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {what}" for what, count in sorted(of.items())) or "nothing"
 
 
 async def _get(url: str) -> str | None:

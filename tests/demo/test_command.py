@@ -33,12 +33,12 @@ def test_without_options_the_defaults_count(ran):
 def test_every_option_is_passed_on(ran):
     words = "demo --duration 5 --rate 3 --seed 9 --plain --speed 2 --spans s.json --gateway-port 1"
 
-    main([*words.split(), "--provider-port", "2", "--metrics-port", "3"])
+    main([*words.split(), "--provider-port", "2", "--page-port", "4", "--metrics-port", "3"])
 
     assert ran == [
         Options(
             duration_seconds=5, rate=3, seed=9, plain=True, speed=2, spans="s.json",
-            gateway_port=1, provider_port=2, metrics_port=3,
+            gateway_port=1, provider_port=2, page_port=4, metrics_port=3,
         )
     ]  # fmt: skip
 

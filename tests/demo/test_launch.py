@@ -4,21 +4,19 @@ import socket
 import sys
 from pathlib import Path
 
-import pytest
-
 from otel_stream.demo import launch
 from otel_stream.demo.launch import Addresses, Options
 
-AT = Addresses(8400, 8401, 9464)
+AT = Addresses(8400, 8401, 8402, 9464)
 COLLECTOR = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4317"}
 
 
 def test_free_ports_are_taken_as_wanted_and_nothing_is_said():
-    options = Options(gateway_port=0, provider_port=0, metrics_port=0)
+    options = Options(gateway_port=0, provider_port=0, page_port=0, metrics_port=0)
 
     at, notes = launch.addresses(options)
 
-    assert len({at.gateway, at.provider, at.metrics}) == 3
+    assert len({at.gateway, at.provider, at.page, at.metrics}) == 4
     assert notes == []
 
 
@@ -26,7 +24,9 @@ def test_a_busy_port_is_replaced_and_said_so():
     with socket.create_server(("127.0.0.1", 0)) as busy:
         taken = busy.getsockname()[1]
 
-        at, notes = launch.addresses(Options(gateway_port=0, provider_port=0, metrics_port=taken))
+        at, notes = launch.addresses(
+            Options(gateway_port=0, provider_port=0, page_port=0, metrics_port=taken)
+        )
 
     assert notes == [f"port {taken} is in use, so metrics is on port {at.metrics}"]
     assert at.metrics_url == f"http://127.0.0.1:{at.metrics}/metrics"
@@ -49,7 +49,7 @@ def test_the_gateway_is_started_with_nothing_but_a_prefix():
 
 
 def environment(env, **options):
-    return launch.gateway_environment(Options(**options), AT, Path("/run/events.sock"), env)
+    return launch.gateway_environment(Options(**options), AT, Path("/run/demo"), env)
 
 
 def test_without_a_collector_nothing_tries_to_reach_one():
@@ -80,18 +80,14 @@ def test_the_users_own_settings_are_kept_but_for_what_the_demo_is_made_of():
     assert (env["OTEL_SERVICE_NAME"], env["OTEL_STREAM_SEMCONV"]) == ("mine", "latest")
     assert env["OPENAI_BASE_URL"] == env["ANTHROPIC_BASE_URL"] == "http://127.0.0.1:8401"
     assert env["OTEL_EXPORTER_PROMETHEUS_PORT"] == "9464"
-    assert env["OTEL_STREAM_TAIL"] == "/run/events.sock"
+    assert env["OTEL_STREAM_LIVE"] == "tcp"
+    assert env["OTEL_STREAM_LIVE_PORT"] == "8402"
+    assert env["OTEL_STREAM_TAIL"] == "/run/demo/events.sock"
 
 
-@pytest.mark.parametrize(
-    ("options", "env", "said"),
-    [
-        ({}, {}, "nowhere; OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317 sends"),
-        ({"spans": "-"}, {}, "here"),
-        ({"spans": "s.json"}, {}, "to s.json"),
-        ({}, COLLECTOR, "to http://collector:4317 (OTEL_EXPORTER_OTLP_ENDPOINT)"),
-        ({}, {**COLLECTOR, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://t"}, "to http://t (OTEL_EXPORTER"),
-    ],
-)  # fmt: skip
-def test_people_are_told_where_spans_go(options, env, said):
-    assert launch.where_spans_go(Options(**options), env).startswith(said)
+def test_the_screen_watches_the_demos_gateway_alone():
+    command = launch.screen_command(Path("/run/demo"), ["metrics here", "page"])
+
+    assert command[2:] == [
+        "otel_stream.cli", "top", "--folder", "/run/demo/live", "--note", "metrics here", "--note", "page",
+    ]  # fmt: skip

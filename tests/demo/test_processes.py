@@ -122,3 +122,13 @@ def test_without_any_port_that_is_said(monkeypatch):
 
 async def test_nobody_answers_on_a_free_port():
     assert await processes._answers(free_port(0)) is False
+
+
+async def test_a_child_in_our_terminal_says_itself_what_is_wrong(capfd):
+    child = await Child.in_our_terminal(
+        "screen", [sys.executable, "-c", "import sys; sys.exit('no colours')"]
+    )
+
+    assert await child.wait() == 1
+    assert capfd.readouterr().err == "no colours\n"
+    assert child.complaint("ended") == "the screen ended"

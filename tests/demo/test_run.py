@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 
@@ -12,11 +13,17 @@ from otel_stream.demo import run
 from otel_stream.demo.launch import Options
 from otel_stream.demo.processes import Child
 from otel_stream.demo.run import Demo
-from otel_stream.demo.screen import Painter
 from otel_stream.demo.tally import Totals
 from otel_stream.events import Completed, Started
 
-HURRY = {"rate": 40.0, "speed": 30.0, "gateway_port": 0, "provider_port": 0, "metrics_port": 0}
+HURRY = {
+    "rate": 40.0,
+    "speed": 30.0,
+    "gateway_port": 0,
+    "provider_port": 0,
+    "page_port": 0,
+    "metrics_port": 0,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -59,20 +66,20 @@ def test_from_start_to_end_the_totals_equal_the_counters(children, capsys, tmp_p
 
 def test_ctrl_c_stops_everything_and_the_books_are_balanced(children, capsys, monkeypatch):
     demo = Demo(Options(**HURRY | {"speed": 1.0}))
-    add = demo.board.add
+    add = demo.listing.add
 
     def add_and_press(event):
-        if isinstance(event, Started) and len(demo.board.tally.open) == 5:
+        if isinstance(event, Started) and len(demo.listing.tally.open) == 5:
             os.kill(os.getpid(), signal.SIGINT)
         return add(event)
 
-    monkeypatch.setattr(demo.board, "add", add_and_press)
+    monkeypatch.setattr(demo.listing, "add", add_and_press)
 
     code = demo.main()
 
     out = capsys.readouterr().out
     assert code == 0, out
-    assert demo.board.tally.totals.cancelled >= 5
+    assert demo.listing.tally.totals.cancelled >= 5
     assert "hung up" in out
     assert [child._process.returncode is not None for child in children] == [True, True]
     assert not demo.folder.exists()
@@ -102,14 +109,14 @@ def test_a_gateway_that_is_not_instrumented_is_told(children, capsys, monkeypatc
 
 def test_a_child_that_dies_on_the_way_ends_the_demo(children, capsys, monkeypatch):
     demo = Demo(Options(**HURRY))
-    add = demo.board.add
+    add = demo.listing.add
 
     def add_and_kill(event):
-        if isinstance(event, Started) and not demo.board.tally.open:
+        if isinstance(event, Started) and not demo.listing.tally.open:
             children[0]._process.kill()
         return add(event)
 
-    monkeypatch.setattr(demo.board, "add", add_and_kill)
+    monkeypatch.setattr(demo.listing, "add", add_and_kill)
 
     assert demo.main() == 1
     assert "the provider ended; the end of its log:" in capsys.readouterr().err
@@ -118,9 +125,9 @@ def test_a_child_that_dies_on_the_way_ends_the_demo(children, capsys, monkeypatc
 @pytest.fixture
 def demo():
     demo = Demo(Options(**HURRY))
-    demo.seen = {"answered": 1}
-    demo.board.add(Started("r", "gpt-4o"))
-    demo.board.add(Completed("r", 10, 5, 0.5))
+    demo.load.seen["answered"] += 1
+    demo.listing.add(Started("r", "gpt-4o"))
+    demo.listing.add(Completed("r", 10, 5, 0.5))
     return demo
 
 
@@ -152,17 +159,17 @@ def test_without_metrics_nothing_is_claimed(demo, capsys):
 
 
 async def test_what_does_not_settle_is_given_up(demo, monkeypatch):
-    monkeypatch.setattr(run, "REFRESH_SECONDS", 0.001)
+    monkeypatch.setattr(run, "LOOK_SECONDS", 0.001)
     monkeypatch.setattr(run, "SETTLE_SECONDS", 0.01)
-    demo.board.add(Started("still open", "gpt-4o"))
+    demo.listing.add(Started("still open", "gpt-4o"))
 
     await demo._settle()
 
-    assert demo.board.tally.totals == Totals(1, 1, 0, 0, 10, 5, 0.5)
+    assert demo.listing.tally.totals == Totals(1, 1, 0, 0, 10, 5, 0.5)
 
 
 async def test_the_last_events_are_waited_for(demo, monkeypatch):
-    monkeypatch.setattr(run, "REFRESH_SECONDS", 0.001)
+    monkeypatch.setattr(run, "LOOK_SECONDS", 0.001)
     pages = [None, PAGE % 6, PAGE % 5]
 
     async def page():
@@ -175,23 +182,76 @@ async def test_the_last_events_are_waited_for(demo, monkeypatch):
     assert pages == []
 
 
-def test_on_a_terminal_there_is_a_picture(monkeypatch):
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+def test_on_a_terminal_there_is_a_screen(monkeypatch):
+    monkeypatch.setattr(run, "_on_a_terminal", lambda: True)
 
-    assert isinstance(Demo(Options(**HURRY)).out, Painter)
-    assert not isinstance(Demo(Options(plain=True, **HURRY)).out, Painter)
-    assert not isinstance(Demo(Options(spans="-", **HURRY)).out, Painter), "spans would be drawn over"
+    assert Demo(Options(**HURRY)).has_screen
+    assert not Demo(Options(plain=True, **HURRY)).has_screen
+    assert not Demo(Options(spans="-", **HURRY)).has_screen, "spans would be drawn over"
 
 
-async def test_the_picture_follows_the_size_of_the_terminal(demo, monkeypatch):
-    monkeypatch.setattr(run, "REFRESH_SECONDS", 0.001)
+def test_without_a_terminal_there_is_none():
+    assert not Demo(Options(**HURRY)).has_screen
+
+
+def screen_that(does, monkeypatch):
+    """Have the demo open a program of ours as its screen."""
+    monkeypatch.setattr(run, "_on_a_terminal", lambda: True)
+    monkeypatch.setattr(run, "screen_command", lambda folder, notes: [sys.executable, "-c", does])
+
+
+def test_who_leaves_the_screen_ends_the_demo_and_the_books_are_balanced(children, capsys, monkeypatch):
+    screen_that("", monkeypatch)
+
+    code = Demo(Options(**HURRY)).main()
+
+    out = capsys.readouterr().out
+    assert code == 0, out
+    assert re.search(r"page      http://127\.0\.0\.1:\d+/#token=\S+", out)
+    assert (
+        out.index("Ctrl-C ends it.") < out.index("stopping ...") < out.index("The totals of the events equal")
+    )
+    assert [child._process.returncode is not None for child in children] == [True, True]
+
+
+def test_a_screen_that_fails_is_told(children, capsys, monkeypatch):
+    screen_that("import sys; sys.exit('no colours')", monkeypatch)
+
+    assert Demo(Options(**HURRY)).main() == 1
+    assert capsys.readouterr().err.endswith("the screen ended\n")
+
+
+def test_when_the_time_is_over_the_screen_is_closed(children, capsys, monkeypatch):
+    opened = []
+    in_our_terminal = Child.in_our_terminal.__func__
+
+    async def noted(cls, *arguments):
+        opened.append(await in_our_terminal(cls, *arguments))
+        return opened[0]
+
+    monkeypatch.setattr(Child, "in_our_terminal", classmethod(noted))
+    screen_that("import time; time.sleep(100)", monkeypatch)
+
+    code = Demo(Options(duration_seconds=0.5, **HURRY)).main()
+
+    assert code == 0, capsys.readouterr().out
+    assert opened[0]._process.returncode == -signal.SIGTERM
+
+
+async def test_who_ends_it_before_it_has_begun_sees_no_screen(demo):
+    demo.has_screen = True
+    demo._stop.set()
+
+    async with demo._screen([]) as screens:
+        assert screens == []
+
+
+async def test_sums_are_told_now_and_then(demo, monkeypatch, capsys):
     monkeypatch.setattr(run, "SUMS_SECONDS", 0.001)
-    monkeypatch.setattr(run.shutil, "get_terminal_size", lambda: (33, 7))
-    demo.out = Painter(demo.board, sys.stdout, (80, 24))
 
-    await demo._first_of(demo._refresh(), demo._sums(), timeout=0.05)
+    await demo._first_of(demo._sums(), timeout=0.05)
 
-    assert demo.out.size == (33, 7)
+    assert "in flight 0 · ended 1 · tokens 10 in 5 out" in capsys.readouterr().out
 
 
 def test_spans_may_go_to_our_own_output():
