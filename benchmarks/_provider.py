@@ -1,6 +1,6 @@
 """A provider in a process of its own: answers every request with one paced stream of chat chunks.
 
-    python -m benchmarks._provider CHUNKS SECONDS_BETWEEN
+    python -m benchmarks._provider CHUNKS SECONDS_BETWEEN [EVENTS_PER_CHUNK]
 
 Prints its port and serves until its standard input closes.
 """
@@ -19,8 +19,9 @@ def _framed(chunk: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(chunk), chunk)
 
 
-async def main(chunks: int, pause: float) -> None:
-    token, end = _framed(TOKEN), b"".join(map(_framed, END)) + b"0\r\n\r\n"
+async def main(chunks: int, pause: float, together: int) -> None:
+    loop = asyncio.get_running_loop()
+    token, end = _framed(TOKEN * together), b"".join(map(_framed, END)) + b"0\r\n\r\n"
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -28,20 +29,23 @@ async def main(chunks: int, pause: float) -> None:
                 length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
                 await reader.readexactly(int(length or 0))
                 writer.write(HEAD)
-                for _ in range(chunks):
+                began = loop.time()
+                for number in range(1, chunks + 1):
+                    if writer.is_closing():
+                        return
                     writer.write(token)
-                    await asyncio.sleep(pause)
+                    await asyncio.sleep(began + number * pause - loop.time())  # late ones catch up
                 writer.write(end)
                 await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
             writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0, backlog=1000)
     print(server.sockets[0].getsockname()[1], flush=True)
-    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    await loop.run_in_executor(None, sys.stdin.read)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), float(sys.argv[2])))
+    asyncio.run(main(int(sys.argv[1]), float(sys.argv[2]), int((*sys.argv, 1)[3])))

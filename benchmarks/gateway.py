@@ -97,8 +97,8 @@ async def _ask(port: int) -> None:
 
 
 @contextlib.contextmanager
-def _provider() -> Iterator[int]:
-    command = [sys.executable, "-m", "benchmarks._provider", str(CHUNKS), str(PAUSE)]
+def _provider(chunks: int = CHUNKS, pause: float = PAUSE, together: int = 1) -> Iterator[int]:
+    command = [sys.executable, "-m", "benchmarks._provider", str(chunks), str(pause), str(together)]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         yield int(process.stdout.readline())
@@ -108,10 +108,10 @@ def _provider() -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def _gateway(command: list[str], provider: int) -> Iterator[Gateway]:
+def _gateway(command: list[str], provider: int, **more: str) -> Iterator[Gateway]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    env = {**os.environ, **NOWHERE, "OPENAI_BASE_URL": f"http://127.0.0.1:{provider}"}
+    env = {**os.environ, **NOWHERE, "OPENAI_BASE_URL": f"http://127.0.0.1:{provider}", **more}
     process = subprocess.Popen([*command, *APP, "--port", str(port)], env=env, cwd=ROOT)
     try:
         _wait_for(port)
