@@ -18,6 +18,8 @@ from otel_stream import demo
 INSTRUMENT = Path(sys.executable).with_name("opentelemetry-instrument")
 COMMAND = Path(sys.executable).with_name("otel-stream")
 APP = Path(demo.__file__).parent
+FREE_PORTS = [word for name in ("gateway", "provider", "page", "metrics") for word in (f"--{name}-port", "0")]
+"""Options of `otel-stream demo`: no port that somebody else may have."""
 
 
 class Gateway(Process):
@@ -46,7 +48,10 @@ class Gateway(Process):
         return self.ready(f"http://127.0.0.1:{self.port}/healthz")
 
     def __exit__(self, *details):
+        """End it at once: politely it would wait for the streams that are held."""
         self._callers.shutdown(wait=False, cancel_futures=True)
+        if self._process.poll() is None:
+            self.kill()
         super().__exit__(*details)
 
     def kill(self):
@@ -71,6 +76,12 @@ def _command(server, port, workers):
         ],
     }[server]  # fmt: skip
     return [INSTRUMENT, "--", sys.executable, "-m", *serve]
+
+
+def screen_environment():
+    """The environment of a screen: a terminal's, whatever telemetry this process has."""
+    kept = {name: value for name, value in environment().items() if name in ("PATH", "HOME")}
+    return {"LANG": "C.UTF-8", **kept}
 
 
 def once(place):

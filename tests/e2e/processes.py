@@ -87,7 +87,7 @@ class Process:
 
     def ready(self, url):
         """Wait until something answers there with 200."""
-        until(lambda: self._alive() and _answers(url), lambda: f"at {url}\n{self.tail()}", READY_SECONDS)
+        until(lambda: self._alive() and answers(url), lambda: f"at {url}\n{self.tail()}", READY_SECONDS)
         return self
 
     def _alive(self):
@@ -98,7 +98,7 @@ class Process:
         return self.log.read_text("utf-8", "replace")[-4000:]
 
 
-def _answers(url):
+def answers(url):
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:
             return answer.status == 200

@@ -11,9 +11,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from e2e.live_gateways import screen_environment
+from e2e.terminal import Terminal
 
 ROOT = Path(__file__).parents[2]
-PORTS = "--gateway-port 0 --provider-port 0 --metrics-port 0"
+PORTS = "--gateway-port 0 --provider-port 0 --page-port 0 --metrics-port 0"
 
 pytestmark = pytest.mark.e2e
 
@@ -79,6 +81,18 @@ def test_make_demo_ends_by_ctrl_c(clone):
     seen, counted = rows_of("".join(lines) + rest)
     assert seen == counted
     assert int(seen[3]) > 0, "who is in the middle of an answer is cancelled"
+
+
+def test_make_demo_on_a_terminal_is_a_screen_that_needs_nothing_more(clone):
+    base = Path(sys.base_prefix) / "bin"
+    env = {**screen_environment(), "PATH": f"{base}:{os.environ['PATH']}"}
+    with Terminal(["make", "demo", f"ARGS={PORTS}"], env=env, folder=clone) as screen:
+        screen.shows(lambda text: re.search(r" [1-9]\d* ended ", text), "ended streams on a screen")
+        screen.press("C-c")
+        code, history = screen.code(), screen.history()
+
+    seen, counted = rows_of(history)
+    assert (code, seen) == (0, counted)
 
 
 def test_an_old_python_is_refused_with_the_cure(clone, tmp_path):
