@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e lint format bench bench-peers soak fuzz coverage collector docs lock audit sbom compat clean
+.PHONY: help demo test e2e lint format bench bench-peers soak fuzz coverage collector docs pictures lock audit sbom compat clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ collector: ## build an OpenTelemetry Collector with Go, check and run our config
 
 docs: $(VENV)/.ready-test ## write the parts of docs/ that are made from the code
 	@$(BIN)/python tests/generated.py
+
+pictures: $(VENV)/.ready-test $(VENV)/.ready-e2e ## take the pictures of screen and page anew, of the running demo
+	@PYTHONPATH=tests $(BIN)/python -m e2e.pictures $(ARGS)
 
 lock: $(VENV)/.ready-test ## write requirements/*.txt: the versions that are tested, with hashes
 	@for what in "run" "dev --all-extras --group test --group lint"; do set -- $$what; name=$$1; shift; \
