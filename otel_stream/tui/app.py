@@ -185,7 +185,7 @@ class Top(Window):
     def action_pause(self) -> None:
         """Let the picture stand, or go on; a recording's time stands as well."""
         self.paused = not self.paused
-        self.unpainted = 0
+        self.stood_at = self.model.applied
         if isinstance(self.source, ReplaySource):
             self.source.paused = self.paused
         if self.paused:

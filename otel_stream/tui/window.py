@@ -75,8 +75,8 @@ class Window(App[None]):
         self.descending = False
         self.before: list[tuple[str, str]] = []
         """Filters and groupings that Esc goes back to."""
-        self.unpainted = 0
-        """Events since the picture stands."""
+        self.stood_at = 0
+        """How many events the model had seen when the picture was made to stand."""
         self._notes = notes
         self._limits = Watcher(limits)
         self.alarm = alarm
@@ -143,7 +143,6 @@ class Window(App[None]):
         if self.alarm is not None:
             self.alarm(crossings)
         if self.paused:
-            self.unpainted += len(frames)
             self.totals.show(self._totals(now))
             return
         self.model.expire(now)
@@ -206,7 +205,7 @@ class Window(App[None]):
         replay = source if isinstance(source, ReplaySource) else None
         failure = self.alarm.failure if self.alarm is not None else ""
         parts = [
-            (f"PAUSED, {self.unpainted:,} events since", self.paused),
+            (f"PAUSED, {self.model.applied - self.stood_at:,} events since", self.paused),
             (f"replay {replay.speed:g}x" if replay else "", replay is not None),
             ("the recording ends here", replay is not None and replay.ended),
             (f"filter {self.view.filter}", self.view.filter),

@@ -191,6 +191,7 @@ async def test_pause_lets_the_picture_stand_and_counts_what_goes_on():
 
         await shown.press("p")
         source.frames = [Started(f"req_{number}", "new-model", time_unix_nano=START) for number in range(3)]
+        source.frames.append(Snapshot(GATEWAY, START, resumed=True))  # is no event
         shown.told.wait(5)
         await shown.settle()
         await shown.looks_like("paused")
