@@ -6,8 +6,8 @@ from typing import Any
 
 import links
 from frame import board
-from parts import Column, heat, lines, number, query, ranking
-from promql import gained, of, part_of, quantile, rate, share, total
+from parts import HALF, OUTCOMES, Column, coloured, heat, lines, number, query, ranking
+from promql import firing_for, gained, of, part_of, quantile, rate, share, total
 
 ENDED = of("requests_total")
 FAILED = of("requests_total", 'outcome=~"error|timeout"')
@@ -25,17 +25,10 @@ NOW = [
         total(of("in_flight")),
     ),
     number(
-        "Spend per hour",
-        "What an hour would cost at the present rate. Estimates of streams that ended badly are included.",
-        "currencyUSD",
-        f"{total(rate(COST))} {PER_HOUR}",
-    ),
-    number(
-        "Spend",
-        "Cost over the time range of this board.",
-        "currencyUSD",
-        total(gained(COST)),
-        course=False,
+        "Requests per second",
+        "LLM calls a second that ended, however they ended; each try at a provider is one.",
+        "reqps",
+        total(rate(ENDED)),
     ),
     number(
         "Error ratio",
@@ -54,11 +47,98 @@ NOW = [
         bad=15,
     ),
     number(
+        "Stalled now",
+        "Open streams whose last output is older than the stall threshold (OTEL_STREAM_STALL_SECONDS).",
+        "short",
+        total(of("stalled")),
+        warn=1,
+        bad=10,
+    ),
+    number(
+        "Spend per hour",
+        "What an hour would cost at the present rate. Estimates of streams that ended badly are included.",
+        "currencyUSD",
+        f"{total(rate(COST))} {PER_HOUR}",
+    ),
+    number(
+        "Spend",
+        "Cost over the time range of this board.",
+        "currencyUSD",
+        total(gained(COST)),
+    ),
+    number(
         "Read from cache",
         "Share of the input tokens that the providers read from their prompt caches, over the time range.",
         "percentunit",
         part_of(total(gained(CACHED)), total(gained(INPUT))),
-        course=False,
+    ),
+]
+
+CALLS = [
+    lines(
+        "Requests per second by outcome",
+        "LLM calls that ended. cancelled: the caller hung up; abandoned: nobody read on; incomplete: the"
+        " answer broke off.",
+        "reqps",
+        query(total(rate(ENDED), "outcome"), "{{outcome}}"),
+        stacked=True,
+        link=links.traces("Traces of this outcome", f'span.otel_stream.outcome = "{links.label("outcome")}"'),
+        colours=OUTCOMES,
+    ),
+    lines(
+        "Error ratio by provider",
+        "Share of the calls to each provider that ended as error or timeout. One line up is that provider;"
+        " all of them up is our side. The goal is 1 %; 14.4 % for an hour page.",
+        "percentunit",
+        query(share(total(rate(FAILED), "provider"), total(rate(ENDED), "provider")), "{{provider}}"),
+        link=links.traces(
+            "Failed calls to this provider",
+            f'span.gen_ai.provider.name = "{links.label("provider")}"',
+            "status = error",
+        ),
+        warn=0.01,
+        bad=0.144,
+    ),
+    lines(
+        "Streams in flight by model",
+        "LLM calls that have begun and not ended. A line that only climbs is a leak.",
+        "short",
+        query(total(of("in_flight"), "model"), "{{model}}"),
+        stacked=True,
+        link=links.board("How its streams flow", "otel-stream-streams", model=links.label("model")),
+    ),
+]
+
+TROUBLE = [
+    ranking(
+        "Alerts firing",
+        "Pages and tickets of the rules, and for how long their reason has been there, where this data source"
+        " evaluates them. The runbook has a section for each.",
+        ("severity", "alertname", "provider", "model"),
+        Column("For", "s", firing_for("severity", "alertname", "provider", "model"), 0),
+        width=HALF,
+        nothing="none",
+        first="Severity",
+    ).override_by_name("Severity", coloured(page="red", ticket="orange")),
+    lines(
+        "Errors by type",
+        "Calls a second that failed on our side of the caller. Dots are traces.",
+        "reqps",
+        query(total(rate(of("errors_total")), "error_type"), "{{error_type}}", exemplar=True),
+        stacked=True,
+        width=HALF // 2,
+        link=links.traces("Traces of failed calls", "status = error"),
+    ),
+    lines(
+        "Cancelled, cut off and stalled",
+        "Calls a second whose caller hung up, whose reader went away or whose answer broke off, and gaps that"
+        " were longer than the stall threshold. What was produced until then was billed.",
+        "reqps",
+        query(total(rate(CUT), "outcome"), "{{outcome}}"),
+        query(total(rate(of("stalls_total"))), "stalls"),
+        width=HALF // 2,
+        link=links.board("Streams that stall and end early", "otel-stream-streams"),
+        colours=OUTCOMES | {"stalls": "blue"},
     ),
 ]
 
@@ -119,32 +199,6 @@ MONEY = [
     ),
 ]
 
-TROUBLE = [
-    lines(
-        "Errors by type",
-        "Calls a second that failed on our side of the caller. Dots are traces.",
-        "reqps",
-        query(total(rate(of("errors_total")), "error_type"), "{{error_type}}", exemplar=True),
-        stacked=True,
-        link=links.traces("Traces of failed calls", "status = error"),
-    ),
-    lines(
-        "Cancelled, cut off and stalled",
-        "Calls a second whose caller hung up, whose reader went away or whose answer broke off, and gaps that"
-        " were longer than the stall threshold. What was produced until then was billed.",
-        "reqps",
-        query(total(rate(CUT), "outcome"), "{{outcome}}"),
-        query(total(rate(of("stalls_total"))), "stalls"),
-        link=links.board("Streams that stall and end early", "otel-stream-streams"),
-    ),
-    lines(
-        "Live events dropped by subscriber",
-        "Events a slow reader of the live feed never saw. Spans and counters do not depend on it.",
-        "cps",
-        query(total(rate(of("events_dropped_total", process=True)), "subscriber"), "{{subscriber}}"),
-    ),
-]
-
 
 def overview() -> Any:
     """Return the board."""
@@ -152,5 +206,11 @@ def overview() -> Any:
         "otel-stream-overview",
         "LLM streams: overview",
         "Streaming LLM calls of the gateways that run otel_stream.",
-        {"Now": NOW, "Latency": LATENCY, "Money and tokens": MONEY, "Trouble": TROUBLE},
+        {
+            "Now": NOW,
+            "Calls": CALLS,
+            "Trouble": TROUBLE,
+            "Latency": LATENCY,
+            "Money and tokens": MONEY,
+        },
     )
