@@ -12,6 +12,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from otel_stream import semconv
+from otel_stream.instrumentation import _hooks
 from otel_stream.metrics.instruments import Instruments
 
 ROOT = Path(__file__).parents[1]
@@ -100,6 +101,13 @@ def test_each_alert_is_tested_to_fire_and_to_stay_silent():
 
     assert fires == set(ALERTS)
     assert silent == set(ALERTS)
+
+
+def test_the_alert_about_hooks_goes_by_how_their_failures_are_counted():
+    ((selector, _),) = board_queries.selectors(promql.parse(ALERTS["LLMStreamHookFailed"]["expr"]))
+    (stage,) = [matcher.value for matcher in selector.matchers.matchers if matcher.name == "stage"]
+
+    assert re.fullmatch(stage, f"{_hooks.STAGE} httpx")
 
 
 def test_alertmanager_names_alerts_and_severities_that_exist():
