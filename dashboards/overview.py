@@ -6,10 +6,10 @@ from typing import Any
 
 import links
 from frame import board
-from parts import HALF, OUTCOMES, Column, coloured, heat, lines, number, query, ranking
+from parts import HALF, OUTCOMES, Column, coloured, lines, number, query, ranking
 from promql import firing_for, gained, of, part_of, quantile, rate, share, total
+from shared import ENDED, by_outcome, first_token, gaps, in_flight, in_flight_by_model, stalled
 
-ENDED = of("requests_total")
 FAILED = of("requests_total", 'outcome=~"error|timeout"')
 CUT = of("requests_total", 'outcome=~"cancelled|abandoned|incomplete"')
 CACHED = of("token_details_total", 'detail="cache_read"')
@@ -18,12 +18,7 @@ COST = of("cost_usd_total")
 PER_HOUR = "* 3600"
 
 NOW = [
-    number(
-        "Streams in flight",
-        "LLM calls that have begun and not ended, over all chosen processes.",
-        "short",
-        total(of("in_flight")),
-    ),
+    in_flight(),
     number(
         "Requests per second",
         "LLM calls a second that ended, however they ended; each try at a provider is one.",
@@ -38,22 +33,8 @@ NOW = [
         warn=0.01,
         bad=0.05,
     ),
-    number(
-        "First token, p95",
-        "95 % of the streams had their first content (reasoning and tool calls included) within this time.",
-        "s",
-        quantile(0.95, "time_to_first_token_seconds"),
-        warn=5,
-        bad=15,
-    ),
-    number(
-        "Stalled now",
-        "Open streams whose last output is older than the stall threshold (OTEL_STREAM_STALL_SECONDS).",
-        "short",
-        total(of("stalled")),
-        warn=1,
-        bad=10,
-    ),
+    first_token(),
+    stalled(),
     number(
         "Spend per hour",
         "What an hour would cost at the present rate. Estimates of streams that ended badly are included.",
@@ -75,16 +56,7 @@ NOW = [
 ]
 
 CALLS = [
-    lines(
-        "Requests per second by outcome",
-        "LLM calls that ended. cancelled: the caller hung up; abandoned: nobody read on; incomplete: the"
-        " answer broke off.",
-        "reqps",
-        query(total(rate(ENDED), "outcome"), "{{outcome}}"),
-        stacked=True,
-        link=links.traces("Traces of this outcome", f'span.otel_stream.outcome = "{links.label("outcome")}"'),
-        colours=OUTCOMES,
-    ),
+    by_outcome("Requests per second by outcome"),
     lines(
         "Error ratio by provider",
         "Share of the calls to each provider that ended as error or timeout. One line up is that provider;"
@@ -99,13 +71,8 @@ CALLS = [
         warn=0.01,
         bad=0.144,
     ),
-    lines(
-        "Streams in flight by model",
-        "LLM calls that have begun and not ended. A line that only climbs is a leak.",
-        "short",
-        query(total(of("in_flight"), "model"), "{{model}}"),
-        stacked=True,
-        link=links.board("How its streams flow", "otel-stream-streams", model=links.label("model")),
+    in_flight_by_model(
+        links.board("How its streams flow", "otel-stream-streams", model=links.label("model"))
     ),
 ]
 
@@ -153,12 +120,7 @@ LATENCY = [
         query(quantile(0.99, "time_to_first_token_seconds"), "p99", exemplar=True),
         link=links.traces("Slow starts", "span.gen_ai.response.time_to_first_chunk > 5"),
     ),
-    heat(
-        "Gaps between output chunks",
-        "How long readers wait between two chunks of output. A band that climbs is a model that slows down.",
-        "s",
-        "time_per_output_chunk_seconds",
-    ),
+    gaps(),
     lines(
         "Output speed, tokens per second",
         "Output tokens after the first, by the time they took: the median stream and the slowest tenth,"

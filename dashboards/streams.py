@@ -9,8 +9,7 @@ from frame import board
 from parts import OUTCOMES, Column, heat, lines, number, query, ranking
 from pipeline import PIPELINE
 from promql import gained, of, quantile, rate, share, total
-
-ENDED = of("requests_total")
+from shared import ENDED, by_outcome, first_token, gaps, in_flight, in_flight_by_model, stalled
 
 
 def _ended(outcome: str) -> str:
@@ -20,28 +19,9 @@ def _ended(outcome: str) -> str:
 OF_THIS_MODEL = f'span.gen_ai.request.model = "{links.label("model")}"'
 
 NOW = [
-    number(
-        "Streams in flight",
-        "LLM calls that have begun and not ended.",
-        "short",
-        total(of("in_flight")),
-    ),
-    number(
-        "First token, p95",
-        "95 % of the streams had their first content within this time.",
-        "s",
-        quantile(0.95, "time_to_first_token_seconds"),
-        warn=5,
-        bad=15,
-    ),
-    number(
-        "Stalled now",
-        "Open streams whose last output is older than the stall threshold (OTEL_STREAM_STALL_SECONDS).",
-        "short",
-        total(of("stalled")),
-        warn=1,
-        bad=10,
-    ),
+    in_flight(),
+    first_token(),
+    stalled(),
     number(
         "Gap, p95",
         "95 % of the gaps between two chunks of output were shorter.",
@@ -107,12 +87,7 @@ FIRST = [
 ]
 
 FLOW = [
-    heat(
-        "Gaps between output chunks",
-        "How long readers wait between two chunks of output. A band that climbs is a model that slows down.",
-        "s",
-        "time_per_output_chunk_seconds",
-    ),
+    gaps(),
     lines(
         "Gaps between output chunks, p95 by model",
         "95 % of the gaps were shorter.",
@@ -143,26 +118,11 @@ FLOW = [
         stacked=True,
         link=links.traces("Traces of this model", OF_THIS_MODEL),
     ),
-    lines(
-        "Streams in flight by model",
-        "LLM calls that have begun and not ended. A line that only climbs is a leak.",
-        "short",
-        query(total(of("in_flight"), "model"), "{{model}}"),
-        stacked=True,
-    ),
+    in_flight_by_model(),
 ]
 
 ENDS = [
-    lines(
-        "Ends by outcome",
-        "Calls a second. cancelled: the caller hung up; abandoned: nobody read on; incomplete: the answer"
-        " broke off.",
-        "reqps",
-        query(total(rate(ENDED), "outcome"), "{{outcome}}"),
-        stacked=True,
-        link=links.traces("Traces of this outcome", f'span.otel_stream.outcome = "{links.label("outcome")}"'),
-        colours=OUTCOMES,
-    ),
+    by_outcome("Ends by outcome"),
     lines(
         "Hung up by model",
         "Share of calls whose caller went away before the end. What was produced until then was billed.",
