@@ -19,11 +19,10 @@ REASONING = of("token_details_total", ANY_ASKER, 'detail="reasoning"')
 UNREPORTED = of("usage_missing_total", 'outcome="completed"')
 PER_HOUR = "* 3600"
 PER_30_DAYS = "* 2592000"
+MONTH = f"{total(f'rate({COST}[$__range])')} {PER_30_DAYS}"
 
 SPEND = [
-    number(
-        "Spend", "Cost over the time range of this board.", "currencyUSD", total(gained(COST)), course=False
-    ),
+    number("Spend", "Cost over the time range of this board.", "currencyUSD", total(gained(COST))),
     number(
         "Spend per hour",
         "What an hour would cost at the present rate.",
@@ -34,31 +33,41 @@ SPEND = [
         "30 days at this rate",
         "What 30 days would cost if the time range of this board went on like this.",
         "currencyUSD",
-        f"{total(f'rate({COST}[$__range])')} {PER_30_DAYS}",
-        course=False,
+        MONTH,
     ),
     number(
-        "Budget burn",
-        "1 spends the budget of 30 days (the field above) in just 30 days, 14.4 in two; 14.4 over an hour"
-        " pages.",
+        "Share of the budget",
+        "That cost as a share of the budget of 30 days (the field above): beyond 100 % it will not last.",
+        "percentunit",
+        f"{MONTH} / $budget",
+        warn=0.8,
+        bad=1,
+    ),
+    number(
+        "Budget burn now",
+        "1 spends the budget of 30 days in just 30 days, 14.4 in two; 14.4 over an hour pages.",
         "none",
         f"{total(rate(COST))} {PER_30_DAYS} / $budget",
         warn=1,
         bad=14.4,
     ),
     number(
+        "Tokens",
+        "Tokens billed over the time range of this board, input and output.",
+        "short",
+        total(gained(TOKENS)),
+    ),
+    number(
         "Per million tokens",
         "Cost of a million tokens of input and output together, over the time range.",
         "currencyUSD",
         f"{share(total(gained(COST)), total(gained(TOKENS)))} * 1e6",
-        course=False,
     ),
     number(
         "Read from cache",
         "Share of the input tokens that the providers read from their prompt caches, at a lower price.",
         "percentunit",
         part_of(total(gained(CACHED)), total(gained(INPUT))),
-        course=False,
     ),
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from grafana_foundation_sdk.builders import common as common_builders
@@ -17,6 +18,17 @@ SOURCE = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
 WIDTH = 24  # columns of Grafana's grid
 THIRD, HALF = WIDTH // 3, WIDTH // 2
 STAT_HEIGHT, GRAPH_HEIGHT = 4, 9
+NUMBER_PIXELS = 34  # by itself Grafana fits each number to its panel, and no two are alike
+
+OUTCOMES = {
+    "completed": "green",
+    "error": "red",
+    "timeout": "dark-red",
+    "cancelled": "yellow",
+    "abandoned": "purple",
+    "incomplete": "orange",
+}
+"""Each with its colour, the same on all boards."""
 
 
 def query(expr: str, legend: str = "", *, exemplar: bool = False) -> prometheus.Dataquery:
@@ -44,9 +56,8 @@ def number(
     *,
     warn: float | None = None,
     bad: float | None = None,
-    course: bool = True,
 ) -> stat.Panel:
-    """One number, yellow from `warn`, red from `bad` on; its course too unless it is of the whole range."""
+    """One number, to be read from afar; green, yellow, red where `warn` and `bad` say what is good."""
     return (
         stat.Panel()
         .title(title)
@@ -55,12 +66,13 @@ def number(
         .unit(unit)
         .no_value("–")  # noqa: RUF001 - shown where there is nothing
         .thresholds(_steps(warn, bad))
+        .text(common_builders.VizTextDisplayOptions().value_size(NUMBER_PIXELS))
         .color_mode(common.BigValueColorMode.VALUE)
-        .graph_mode(common.BigValueGraphMode.AREA if course else common.BigValueGraphMode.NONE)
+        .graph_mode(common.BigValueGraphMode.NONE)
         .reduce_options(common_builders.ReduceDataOptions().calcs(["lastNotNull"]).values(values=False))
-        .with_target(query(expr) if course else query(expr).instant())
+        .with_target(query(expr).instant())
         .height(STAT_HEIGHT)
-        .span(WIDTH // 6)
+        .span(WIDTH // 8)
     )
 
 
@@ -74,6 +86,7 @@ def lines(
     link: dashboard.DashboardLink | None = None,
     warn: float | None = None,
     bad: float | None = None,
+    colours: Mapping[str, str] | None = None,
 ) -> timeseries.Panel:
     """Lines over time; stacked where their sum means something. A click on one offers `link`."""
     panel = (
@@ -85,7 +98,7 @@ def lines(
         .min(0)
         .targets(list(queries))
         .line_width(1)
-        .fill_opacity(30 if stacked else 8)
+        .fill_opacity(30 if stacked else 6)
         .show_points(common.VisibilityMode.NEVER)
         .tooltip(
             common_builders.VizTooltipOptions()
@@ -104,6 +117,9 @@ def lines(
         .height(GRAPH_HEIGHT)
         .span(width)
     )
+    for name, colour in (colours or {}).items():
+        fixed = {"mode": "fixed", "fixedColor": colour}
+        panel.override_by_name(name, [models.DynamicConfigValue("color", fixed)])
     if stacked:
         panel.stacking(common_builders.StackingConfig().mode(common.StackingMode.NORMAL))
     if link is not None:
@@ -148,8 +164,11 @@ def heat(
     return panel if link is None else panel.data_links([link])
 
 
+HEADINGS = {"alertname": "Alert", "otel_stream": "otel_stream", "genai_prices": "genai-prices"}
+
+
 class Column(NamedTuple):
-    """A column of values in a table. `decimals` None: as many as it takes."""
+    """A column of values in a table. `decimals` None: as many as it takes. Not shown if it has no name."""
 
     name: str
     unit: str
@@ -164,22 +183,29 @@ def ranking(
     *columns: Column,
     width: int = THIRD,
     link: dashboard.DashboardLink | None = None,
+    nothing: str = "–",  # noqa: RUF001
+    first: str = "",
 ) -> table.Panel:
-    """A table of values by labels, the largest of the first column on top."""
+    """A table of values by labels, the largest of the first column on top; `nothing` where there is none.
+
+    With `first` it is sorted by that heading instead, from A to Z. Rows of several columns that agree in the
+    labels they have in common become one.
+    """
     one = len(columns) == 1
-    values = {f"Value #{letter}": column.name for letter, column in zip("ABCDEFGH", columns, strict=False)}
-    names = {name: name.replace("_", " ").capitalize() for name in by} | (
-        {"Value": columns[0].name} if one else values
-    )
+    fields = ["Value"] if one else [f"Value #{letter}" for letter in "ABCDEFGH"]
+    values = {field: column.name for field, column in zip(fields, columns, strict=False)}
+    names = {name: HEADINGS.get(name, name.replace("_", " ").capitalize()) for name in by}
+    names |= {field: name for field, name in values.items() if name}
+    top = common_builders.TableSortByFieldState().display_name(first or columns[0].name).desc(desc=not first)
     panel = (
         table.Panel()
         .title(title)
         .description(about)
         .datasource(SOURCE)
         .unit(columns[0].unit)
-        .no_value("–")  # noqa: RUF001 - shown where there is nothing
+        .no_value(nothing)
         .targets([snapshot(column.expr) for column in columns])
-        .sort_by([common_builders.TableSortByFieldState().display_name(columns[0].name).desc(desc=True)])
+        .sort_by([top])
         .height(GRAPH_HEIGHT)
         .span(width)
     )
@@ -189,13 +215,13 @@ def ranking(
         models.DataTransformerConfig(
             id_val="organize",
             options={
-                "excludeByName": {"Time": True},
+                "excludeByName": {field: True for field in ("Time", *values) if field not in names},
                 "indexByName": {name: at for at, name in enumerate(names)},
                 "renameByName": names,
             },
         )
     )
-    for column in columns:
+    for column in filter(lambda column: column.name, columns):
         options = {"unit": column.unit, "decimals": column.decimals}
         panel.override_by_name(
             column.name,
@@ -204,8 +230,17 @@ def ranking(
     return panel if link is None else panel.data_links([link])
 
 
+def coloured(**values: str) -> list[models.DynamicConfigValue]:
+    """Return what gives text in a column of a table the colour of its value."""
+    colours = {value: {"color": colour, "index": at} for at, (value, colour) in enumerate(values.items())}
+    return [
+        models.DynamicConfigValue("mappings", [{"type": "value", "options": colours}]),
+        models.DynamicConfigValue("custom.cellOptions", {"type": "color-text"}),
+    ]
+
+
 def _steps(warn: float | None, bad: float | None) -> Any:
-    steps = [models.Threshold(color="green")]
+    steps = [models.Threshold(color="light-blue" if warn is None else "green")]
     if warn is not None:
         steps.append(models.Threshold(value=warn, color="yellow"))
     if bad is not None:

@@ -46,3 +46,18 @@ def part_of(part: str, whole: str) -> str:
 def quantile(q: float, histogram: str, *by: str) -> str:
     """Return the quantile of a histogram, by labels."""
     return f"histogram_quantile({q}, {total(rate(of(histogram + '_bucket')), 'le', *by)})"
+
+
+def renamed(expr: str, label: str, name: str) -> str:
+    """Return the same with another name for a label, so that tables can be merged that both have it."""
+    copied = f'label_replace({expr}, "{name}", "$1", "{label}", "(.*)")'
+    return f'label_replace({copied}, "{label}", "", "", "")'
+
+
+def firing_for(*by: str) -> str:
+    """Return for how many seconds pages and tickets are firing; of those of a model, the chosen ones."""
+    chosen = ",".join(f'{name}=~"${name}|"' for name in ("job", "instance", "provider", "model"))
+    alerts = f'alertname=~"LLM.+",severity=~"page|ticket",{chosen}'
+    seconds = f"time() - ALERTS_FOR_STATE{{{alerts}}}"
+    firing = f'ALERTS{{{alerts},alertstate="firing"}}'
+    return f"max by ({', '.join(by)}) ({seconds} and ignoring (alertstate) {firing})"

@@ -6,10 +6,10 @@ from typing import Any
 
 import links
 from frame import board
-from parts import Column, heat, lines, number, query, ranking
+from parts import OUTCOMES, Column, heat, lines, number, query, ranking
+from pipeline import PIPELINE
 from promql import gained, of, quantile, rate, share, total
-
-ENDED = of("requests_total")
+from shared import ENDED, by_outcome, first_token, gaps, in_flight, in_flight_by_model, stalled
 
 
 def _ended(outcome: str) -> str:
@@ -19,20 +19,9 @@ def _ended(outcome: str) -> str:
 OF_THIS_MODEL = f'span.gen_ai.request.model = "{links.label("model")}"'
 
 NOW = [
-    number(
-        "Streams in flight",
-        "LLM calls that have begun and not ended.",
-        "short",
-        total(of("in_flight")),
-    ),
-    number(
-        "Stalled now",
-        "Open streams whose last output is older than the stall threshold (OTEL_STREAM_STALL_SECONDS).",
-        "short",
-        total(of("stalled")),
-        warn=1,
-        bad=10,
-    ),
+    in_flight(),
+    first_token(),
+    stalled(),
     number(
         "Gap, p95",
         "95 % of the gaps between two chunks of output were shorter.",
@@ -40,6 +29,12 @@ NOW = [
         quantile(0.95, "time_per_output_chunk_seconds"),
         warn=1,
         bad=5,
+    ),
+    number(
+        "Tokens per second",
+        "Output speed of the median stream: output tokens after the first, by the time they took.",
+        "short",
+        f"1 / {quantile(0.5, 'time_per_output_token_seconds')}",
     ),
     number(
         "Hung up",
@@ -92,12 +87,7 @@ FIRST = [
 ]
 
 FLOW = [
-    heat(
-        "Gaps between output chunks",
-        "How long readers wait between two chunks of output. A band that climbs is a model that slows down.",
-        "s",
-        "time_per_output_chunk_seconds",
-    ),
+    gaps(),
     lines(
         "Gaps between output chunks, p95 by model",
         "95 % of the gaps were shorter.",
@@ -123,30 +113,16 @@ FLOW = [
     lines(
         "Stalls by model",
         "Gaps a second that were longer than the stall threshold, of streams that have ended since.",
-        "reqps",
+        "count:stalls/s",
         query(total(rate(of("stalls_total")), "model"), "{{model}}"),
         stacked=True,
         link=links.traces("Traces of this model", OF_THIS_MODEL),
     ),
-    lines(
-        "Streams in flight by model",
-        "LLM calls that have begun and not ended. A line that only climbs is a leak.",
-        "short",
-        query(total(of("in_flight"), "model"), "{{model}}"),
-        stacked=True,
-    ),
+    in_flight_by_model(),
 ]
 
 ENDS = [
-    lines(
-        "Ends by outcome",
-        "Calls a second. cancelled: the caller hung up; abandoned: nobody read on; incomplete: the answer"
-        " broke off.",
-        "reqps",
-        query(total(rate(ENDED), "outcome"), "{{outcome}}"),
-        stacked=True,
-        link=links.traces("Traces of this outcome", f'span.otel_stream.outcome = "{links.label("outcome")}"'),
-    ),
+    by_outcome("Ends by outcome"),
     lines(
         "Hung up by model",
         "Share of calls whose caller went away before the end. What was produced until then was billed.",
@@ -164,6 +140,7 @@ ENDS = [
         " give up at a limit.",
         "s",
         query(quantile(0.95, "duration_seconds", "outcome"), "{{outcome}}"),
+        colours=OUTCOMES,
     ),
     ranking(
         "Errors",
@@ -186,6 +163,7 @@ ENDS = [
         query(total(rate(of("calls_total", process=True)), "outcome"), "{{outcome}}"),
         stacked=True,
         link=links.traces("Traces of this outcome", f'span.otel_stream.outcome = "{links.label("outcome")}"'),
+        colours=OUTCOMES,
     ),
     lines(
         "Calls by where they were seen",
@@ -194,52 +172,6 @@ ENDS = [
         "reqps",
         query(total(rate(ENDED), "source"), "{{source}}"),
         stacked=True,
-    ),
-]
-
-PIPELINE = [
-    lines(
-        "Live events",
-        "Events a second sent to subscribers. None are sent while nobody listens, but for starts and ends.",
-        "cps",
-        query(total(rate(of("events_published_total", process=True)), "instance"), "{{instance}}"),
-    ),
-    lines(
-        "Events waiting by subscriber",
-        "At the capacity (OTEL_STREAM_CAPACITY, 1000) a subscriber begins to lose the oldest.",
-        "short",
-        query(total(of("subscriber_queue_events", process=True), "subscriber"), "{{subscriber}}"),
-        query(total(of("subscribers", process=True)), "subscribers"),
-    ),
-    lines(
-        "Events dropped by subscriber",
-        "Events a slow reader of the live feed never saw. Spans and counters do not depend on it.",
-        "cps",
-        query(total(rate(of("events_dropped_total", process=True)), "subscriber"), "{{subscriber}}"),
-    ),
-    lines(
-        "Errors of our own by stage",
-        "Bugs of otel_stream and input it passed over. The application's streams are unaffected; the log has"
-        " the tracebacks.",
-        "cps",
-        query(total(rate(of("instrumentation_errors_total", process=True)), "stage"), "{{stage}}"),
-    ),
-    lines(
-        "Label values without room",
-        "Names beyond the bound on models, agents, tenants … a second, which are counted under _other.",
-        "cps",
-        query(total(rate(of("label_overflow_total", process=True)), "label"), "{{label}}"),
-    ),
-    ranking(
-        "Versions",
-        "Which otel_stream each instance runs, and the genai-prices it takes prices from, by processes.",
-        ("instance", "version", "updated"),
-        Column("otel_stream", "short", total(of("build_info", process=True), "instance", "version")),
-        Column(
-            "genai-prices",
-            "short",
-            total(of("price_table_info", process=True), "instance", "version", "updated"),
-        ),
     ),
 ]
 

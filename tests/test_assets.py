@@ -5,19 +5,22 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import board_rules
+import board_queries
 import promql_parser as promql
 import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
 from otel_stream import semconv
+from otel_stream.instrumentation import _hooks
 from otel_stream.metrics.instruments import Instruments
 
 ROOT = Path(__file__).parents[1]
 ASSETS = ROOT / "dashboards"
 RUNBOOK = ROOT / "docs" / "runbook.md"
-EXPORTED = {name: row for row in Instruments(CollectorRegistry()).rows for name in board_rules.series_of(row)}
+EXPORTED = {
+    name: row for row in Instruments(CollectorRegistry()).rows for name in board_queries.series_of(row)
+}
 
 
 def load(name: str):
@@ -46,14 +49,14 @@ def test_every_file_is_yaml(path):
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.get("alert") or rule["record"])
 def test_a_rule_asks_for_what_we_export_or_record(rule):
-    for selector, above in board_rules.selectors(promql.parse(rule["expr"])):
+    for selector, above in board_queries.selectors(promql.parse(rule["expr"])):
         if selector.name in RECORDED:
             continue
         row = EXPORTED[selector.name]
-        used = {m.name for m in selector.matchers.matchers} | board_rules.grouped_by(above)
-        assert used <= {*row.labels, "le", *board_rules.OF_THE_SCRAPE}
+        used = {m.name for m in selector.matchers.matchers} | board_queries.grouped_by(above)
+        assert used <= {*row.labels, "le", *board_queries.OF_THE_SCRAPE}
         for matcher in selector.matchers.matchers:
-            known = board_rules.VALUES.get(matcher.name, {matcher.value})
+            known = board_queries.VALUES.get(matcher.name, {matcher.value})
             assert set(matcher.value.split("|")) <= known
 
 
@@ -98,6 +101,13 @@ def test_each_alert_is_tested_to_fire_and_to_stay_silent():
 
     assert fires == set(ALERTS)
     assert silent == set(ALERTS)
+
+
+def test_the_alert_about_hooks_goes_by_how_their_failures_are_counted():
+    ((selector, _),) = board_queries.selectors(promql.parse(ALERTS["LLMStreamHookFailed"]["expr"]))
+    (stage,) = [matcher.value for matcher in selector.matchers.matchers if matcher.name == "stage"]
+
+    assert re.fullmatch(stage, f"{_hooks.STAGE} httpx")
 
 
 def test_alertmanager_names_alerts_and_severities_that_exist():

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import board_queries
 import board_rules
 import pytest
 from prometheus_client import CollectorRegistry
@@ -54,20 +55,20 @@ def test_boards_have_uids_of_their_own():
 
 def test_every_metric_is_on_a_board_or_has_a_reason_not_to_be():
     shown = {name for path in BOARDS for name in board_rules.metrics_on(load(path))}
-    on_boards = {row.name for row in EXPORTED if shown & set(board_rules.series_of(row))}
+    on_boards = {row.name for row in EXPORTED if shown & set(board_queries.series_of(row))}
 
     assert {row.name for row in EXPORTED} - on_boards == set(NOT_ON_A_BOARD)
 
 
 @pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.name)
 def test_the_choices_are_filled_from_a_metric_we_export(path):
-    labels = {name: row.labels for row in EXPORTED for name in board_rules.series_of(row)}
+    labels = {name: row.labels for row in EXPORTED for name in board_queries.series_of(row)}
     queries = [v["query"]["query"] for v in board_rules.variables(load(path)) if v["type"] == "query"]
 
     for query in queries:
         metric, used, label = re.fullmatch(r"label_values\((\w+)(?:\{(.*)\})?, (\w+)\)", query).groups()
         names = {label, *re.findall(r"(\w+)=~", used or "")}
-        assert names <= {*labels[metric], *board_rules.OF_THE_SCRAPE}, query
+        assert names <= {*labels[metric], *board_queries.OF_THE_SCRAPE}, query
 
 
 # -- the gate itself: broken copies of a board are caught ----------------------------------------------
@@ -95,6 +96,10 @@ def bad_syntax(board):
 
 def no_job(board):
     ask(board, 'sum(llm_stream_in_flight{instance=~"$instance"})')
+
+
+def alerts_of_every_job(board):
+    ask(board, 'count(ALERTS{alertstate="firing",instance=~"$instance|"})')
 
 
 def fixed_instance(board):
@@ -215,6 +220,7 @@ BROKEN = {
     raw_counter: "target_counter_agg",
     bad_syntax: "target_promql",
     no_job: "target_job_instance",
+    alerts_of_every_job: "target_job_instance",
     fixed_instance: "target_job_instance",
     fixed_range: "target_rate_interval",
     not_our_metric: "target_ours",
@@ -256,6 +262,6 @@ def test_a_broken_copy_of_a_board_is_caught(break_it, rule):
 
 
 def test_every_rule_catches_something():
-    rules = (*board_rules.BOARD_RULES, *board_rules.PANEL_RULES, *board_rules.QUERY_RULES)
+    rules = (*board_rules.BOARD_RULES, *board_rules.PANEL_RULES, *board_queries.QUERY_RULES)
 
     assert {rule.__name__ for rule in rules} | {"target_promql"} == set(BROKEN.values())

@@ -51,7 +51,7 @@ function framesOf(panel) {
               unit: defaults.unit,
               min: defaults.min,
               thresholds: thresholdsOf(defaults),
-              color: { mode: 'palette-classic' },
+              color: colourOf(panel, legendOf({ ...target, title: panel.title }, series.metric)),
               custom: { drawStyle: 'line', ...defaults.custom },
             },
           },
@@ -67,6 +67,12 @@ function framesOf(panel) {
     }
   }
   return frames;
+}
+
+// The colour of a name: its own, or what the panel picks by its name.
+function colourOf(panel, name) {
+  const own = panel.fieldConfig.overrides.find((one) => one.matcher.options === name);
+  return own?.properties.find(({ id }) => id === 'color')?.value ?? panel.fieldConfig.defaults.color ?? { mode: 'palette-classic' };
 }
 
 function thresholdsOf(defaults) {
@@ -85,16 +91,15 @@ function Stat({ panel, width, height }) {
   };
   const known = (frame?.fields[1].values ?? []).filter((value) => value !== null);
   const value = known.length ? getDisplayProcessor({ field, theme })(known[known.length - 1]) : { text: defaults.noValue, numeric: NaN };
-  const course = panel.options.graphMode === 'area' && frame;
   return (
     <BigValue
       theme={theme}
       width={width}
       height={height}
       value={value}
+      text={panel.options.text}
       colorMode={BigValueColorMode.Value}
-      graphMode={course ? BigValueGraphMode.Area : BigValueGraphMode.None}
-      sparkline={course ? { x: frame.fields[0], y: frame.fields[1], timeRange } : undefined}
+      graphMode={BigValueGraphMode.None}
     />
   );
 }
@@ -222,22 +227,25 @@ function Table({ panel, height }) {
   const organize = panel.transformations.find((step) => step.id === 'organize').options;
   const names = Object.entries(organize.renameByName).sort(([a], [b]) => organize.indexByName[a] - organize.indexByName[b]);
   const labels = names.filter(([name]) => !name.startsWith('Value')).map(([name]) => name);
-  const rows = new Map();
+  // As Grafana's "merge" does: rows of several queries are one if they agree in the labels both have.
+  const rows = [];
   for (const target of targets) {
+    const field = targets.length > 1 ? `Value #${target.refId}` : 'Value';
     for (const series of answers[panel.id]?.[target.refId]?.result ?? []) {
-      const key = labels.map((name) => series.metric[name] ?? '').join('\n');
-      const row = rows.get(key) ?? { ...series.metric };
-      row[targets.length > 1 ? `Value #${target.refId}` : 'Value'] = Number(series.value[1]);
-      rows.set(key, row);
+      const agrees = (row) => !(field in row) && labels.every((name) => [undefined, row[name]].includes(series.metric[name]) || !(name in row));
+      const row = rows.find(agrees) ?? rows[rows.push({}) - 1];
+      Object.assign(row, series.metric, { [field]: Number(series.value[1]) });
     }
   }
-  const values = names.filter(([name]) => name.startsWith('Value'));
-  const order = [...rows.values()].sort((a, b) => (b[values[0][0]] ?? -1) - (a[values[0][0]] ?? -1));
+  const [{ displayName, desc }] = panel.options.sortBy;
+  const [by] = names.find(([, title]) => title === displayName);
+  const order = rows.sort((a, b) => (desc ? (b[by] ?? -1) - (a[by] ?? -1) : a[by].localeCompare(b[by])));
   const option = (title, id) =>
     panel.fieldConfig.overrides.find((one) => one.matcher.options === title)?.properties.find((one) => one.id === id)?.value;
+  const colour = (title, value) => theme.visualization.getColorByName(option(title, 'mappings')?.[0].options[value]?.color ?? 'text');
   const cell = { padding: '6px 10px', borderBottom: `1px solid ${theme.colors.border.weak}`, whiteSpace: 'nowrap' };
   if (!order.length) {
-    return <Nothing />;
+    return <Nothing text={panel.fieldConfig.defaults.noValue} />;
   }
   return (
     <table style={{ width: '100%', borderCollapse: 'collapse', fontSize: 14 }}>
@@ -254,7 +262,7 @@ function Table({ panel, height }) {
         {order.slice(0, Math.floor(height / 33) - 1).map((row, at) => (
           <tr key={at}>
             {names.map(([name, title]) => (
-              <td key={name} style={{ ...cell, textAlign: name.startsWith('Value') ? 'right' : 'left' }}>
+              <td key={name} style={{ ...cell, color: colour(title, row[name]), textAlign: name.startsWith('Value') ? 'right' : 'left' }}>
                 {name.startsWith('Value') ? (Number.isFinite(row[name]) ? format(option(title, 'unit'), row[name], option(title, 'decimals')) : panel.fieldConfig.defaults.noValue) : row[name]}
               </td>
             ))}
@@ -265,8 +273,8 @@ function Table({ panel, height }) {
   );
 }
 
-const Nothing = () => (
-  <div style={{ display: 'grid', placeItems: 'center', height: '100%', color: theme.colors.text.secondary }}>No data</div>
+const Nothing = ({ text = 'No data' }) => (
+  <div style={{ display: 'grid', placeItems: 'center', height: '100%', color: theme.colors.text.secondary }}>{text}</div>
 );
 
 const KINDS = { stat: Stat, timeseries: Lines, heatmap: Heat, table: Table };

@@ -18,6 +18,8 @@ from opentelemetry.instrumentation.dependencies import get_dependency_conflicts
 
 from otel_stream import _guard
 
+STAGE = "hooking"  # what failures are counted as, with the tap's name; an alert goes by it
+
 _MARK = "__otel_stream_hooks__"  # on the class or module whose attributes we replaced
 
 Wrap: TypeAlias = Callable[[Callable[..., Any], ModuleType], Callable[..., Any]]
@@ -124,7 +126,7 @@ class Hooks:
         for (tap, wanted), hooks in self._groups.items():
             if wanted == name and tap not in self._off:
                 self._states[tap, name] = State(tap, name, "failed", "see the log")
-                with _guard.guard(f"hooking {tap}"):
+                with _guard.guard(f"{STAGE} {tap}"):
                     self._states[tap, name] = self._hook(tap, hooks, module)
 
     def _hook(self, tap: str, hooks: list[Hook], module: ModuleType) -> State:
@@ -137,7 +139,7 @@ class Hooks:
 
 
 def _misfit(hook: Hook, error: Exception) -> State:
-    """Tell why the library cannot be watched, in the log as well."""
+    """Tell why the library cannot be watched, in the log as well, and count it."""
     wanted = [f"{library_of(hook.module)} >= {hook.oldest}"] if hook.oldest else []
     conflict = get_dependency_conflicts(wanted)
     if conflict is not None and conflict.found:
@@ -149,6 +151,7 @@ def _misfit(hook: Hook, error: Exception) -> State:
         )
     else:
         state = State(hook.tap, hook.module, "failed", f"its inside is not as we know it: {error}")
+    _guard.skipped(f"{STAGE} {hook.tap}")
     _guard.logger.warning("%s is not watched: %s", hook.module, state.reason)
     return state
 

@@ -1,7 +1,8 @@
 """The GenAI semantic conventions as rules over what arrived: names, types, levels, units, buckets.
 
-Written anew from the conventions' pages, as their own policies are Rego and their runner a Rust program.
-https://github.com/open-telemetry/semantic-conventions-genai/tree/main/docs/gen-ai
+After the registry's YAML (spans.yaml, metrics.yaml, token-metrics.yaml), and for bounds the pages beside it.
+Its policies are Rego and their runner a Rust program, so they are written anew here.
+https://github.com/open-telemetry/semantic-conventions-genai/tree/main/model/gen-ai
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from e2e.otlp import attributes
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AGGREGATION_TEMPORALITY_CUMULATIVE
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-# client-inference.md: attribute → type. `*` marks the required ones, `+` those of v1.41 that `dup` keeps.
+# spans.yaml, the client span of inference: attribute → type. `*` marks the required ones, `+` those of v1.41
+# that `dup` keeps.
 SPAN = {
     "gen_ai.operation.name": "string*",
     "gen_ai.provider.name": "string*",
@@ -67,7 +69,7 @@ COUNTED = {**COMMON, "gen_ai.token.modality": "string*"}
 TYPED = {**COMMON, "gen_ai.token.type": "string*"}
 NEW, OLD = "gen_ai.client.inference", "gen_ai.client"
 
-# gen-ai-metrics.md and gen-ai-token-metrics.md: name → (kind, unit, bounds, attributes).
+# metrics.yaml and token-metrics.yaml: name → (kind, unit, bounds, attributes).
 METRICS = {
     f"{NEW}.duration": ("histogram", "s", SECONDS, ERRING),
     f"{NEW}.time_to_first_chunk": ("histogram", "s", SECONDS, COMMON),
@@ -99,7 +101,8 @@ def span_problems(span):
         "its operation is a known one": operation in OPERATIONS,
         "its provider is a known one": found.get("gen_ai.provider.name") in PROVIDERS,
         "stream is only ever true": found.get("gen_ai.request.stream", True) is True,
-        "a port has an address": ("server.port" in found) <= ("server.address" in found),
+        "an address has its port": ("server.port" in found) == ("server.address" in found),
+        "a model that was asked for is told": "gen_ai.request.model" in found,
         "first chunks are of streams": ("gen_ai.response.time_to_first_chunk" in found)
         <= ("gen_ai.request.stream" in found),
         "input includes what is cached": _part(found, "cache_read.input_tokens", "input_tokens")

@@ -10,6 +10,7 @@ import re
 import sys
 import threading
 import types
+from collections import Counter
 from itertools import chain
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import pytest
 
 from otel_stream import _guard
 from otel_stream.instrumentation import HOOKS
-from otel_stream.instrumentation._hooks import Hook, Hooks, State, library_of
+from otel_stream.instrumentation._hooks import STAGE, Hook, Hooks, State, library_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -248,6 +249,16 @@ def test_a_library_that_is_too_old_says_what_is_needed(name, make, caplog, tmp_p
     assert old == State("tap", name, "too old", reason)
     assert (odd.state, "has no attribute 'gone'" in odd.reason) == ("failed", True)
     assert f"{name} is not watched: {reason}" in caplog.text
+
+
+def test_a_library_that_cannot_be_watched_is_counted(name, make):
+    """A warning in the log calls nobody; the counter does, by an alert."""
+    hooks = make(("tap", name, "Client.missing", shout), ("other", name, "get", shout))
+    before = Counter(_guard.counts())
+    hooks.install()
+    load(name)
+
+    assert Counter(_guard.counts()) - before == {f"{STAGE} tap": 1}
 
 
 def test_what_is_watched_is_in_the_log_for_those_who_want_to_know(name, make, caplog):

@@ -28,11 +28,12 @@ HAPPENED = (
     "llm_stream_unpriced_total",
     "llm_stream_usage_missing_total",
     "llm_stream_stalls_total",
-    "llm_stream_instrumentation_errors_total",
+    'llm_stream_instrumentation_errors_total{stage="wire.openai_chat"}',
     'llm_stream_tokens_total{usage_source="estimated"}',
     'llm_stream_requests_total{outcome="cancelled"}',
     'llm_stream_requests_total{outcome="error"}',
     'llm_stream_requests_total{outcome="completed"}',
+    'ALERTS{alertname="LLMCostBurst",alertstate="firing"}',
 )
 
 

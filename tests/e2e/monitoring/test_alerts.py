@@ -64,20 +64,33 @@ def test_every_rule_is_evaluated_without_an_error(monitored):
     assert set(states.values()) == {("ok", None)}, states
 
 
-def test_an_alert_about_cost_is_delivered(monitored):
-    """Money is spent, the rule fires, Alertmanager calls the on-call people's webhook."""
+def delivered(monitored, name, receiver):
+    """Wait for an alert at the webhook of a receiver."""
 
-    def delivered():
+    def found():
         return [
             alert
             for path, body in list(monitored.delivered)
             for alert in body["alerts"]
-            if path == "/on-call" and alert["labels"]["alertname"] == "LLMCostBurst"
+            if path == f"/{receiver}" and alert["labels"]["alertname"] == name
         ]
 
-    alert = until(delivered, "LLMCostBurst at the webhook", 120)[0]
+    return until(found, f"{name} at the webhook", 120)[0]
+
+
+def test_an_alert_about_cost_is_delivered(monitored):
+    """Money is spent, the rule fires, Alertmanager calls the on-call people's webhook."""
+    alert = delivered(monitored, "LLMCostBurst", "on-call")
 
     assert alert["status"] == "firing"
     assert alert["labels"]["severity"] == "page"
     assert alert["annotations"]["summary"].startswith("$")
     assert alert["annotations"]["runbook_url"].endswith("/runbook.md#llmcostburst")
+
+
+def test_an_alert_about_a_hook_that_failed_once_is_delivered(monitored):
+    """It failed before the first scrape, so the counter never rose in the eyes of Prometheus."""
+    alert = delivered(monitored, "LLMStreamHookFailed", "tickets")
+
+    assert alert["labels"]["tap"] == "house"
+    assert "could not hook into house" in alert["annotations"]["summary"]

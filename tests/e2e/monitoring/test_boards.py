@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from importlib.metadata import version
 
+import board_queries
 import board_rules
 import pytest
 from e2e.processes import until
 from e2e.prometheus_api import get
+
+from otel_stream import semconv
 
 pytestmark = pytest.mark.e2e
 
@@ -22,14 +26,33 @@ def board(monitored, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_query_of_a_board_returns_data(monitored, name):
-    silent = [
+    """All of them in one go; not at any time, because a scrape that takes too long takes the gauges away."""
+    queries = [
         (panel["title"], target["expr"])
         for panel in board_rules.panels(board(monitored, name))
         for target in panel["targets"]
-        if not monitored.prometheus.query(board_rules.filled_in(target["expr"]))
     ]
 
-    assert silent == []
+    def silent():
+        ask = monitored.prometheus.query
+        return [asked for asked in queries if not ask(board_queries.filled_in(asked[1]))]
+
+    until(lambda: not silent(), lambda: f"data for {silent()}")
+
+
+def test_an_instance_has_one_row_of_versions(monitored):
+    """Grafana merges rows that agree in all labels they share: that must be the instance alone."""
+    shown = {panel["title"]: panel for panel in board_rules.panels(board(monitored, "streams.json"))}
+
+    def rows():
+        asked = [board_queries.filled_in(target["expr"]) for target in shown["Versions"]["targets"]]
+        found = [monitored.prometheus.query(expr) for expr in asked]
+        return found if all(found) else None
+
+    ((build,), (prices,)) = until(rows, "versions")
+    assert build["metric"].keys() & prices["metric"].keys() == {"instance"}
+    assert build["metric"]["otel_stream"] == semconv.scope_version()
+    assert prices["metric"]["genai_prices"] == version("genai-prices")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -39,7 +62,7 @@ def test_every_choice_of_a_board_offers_something(monitored, name):
             metric, matchers, label = re.fullmatch(
                 r"label_values\((\w+)(\{.*\})?, (\w+)\)", variable["query"]["query"]
             ).groups()
-            series = metric + board_rules.filled_in(matchers or "")
+            series = metric + board_queries.filled_in(matchers or "")
             assert monitored.prometheus.ask(f"label/{label}/values", **{"match[]": series}), variable["name"]
 
 
