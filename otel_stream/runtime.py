@@ -225,6 +225,8 @@ class Runtime:
         if self.metrics is not None:
             self.metrics.watch(streams)
         for stream in streams:
+            if stream.call_over and stream.idle_s > QUIET_SECONDS and stream.read_rest is not None:
+                stream.read_rest()
             limit = QUIET_SECONDS if stream.is_settled else self.settings.idle_seconds
             if stream.idle_s > limit:
                 stream.end("abandoned")

@@ -110,6 +110,16 @@ class Tap:
     feed = guarded_reader("tap.feed")
     """The host read these bytes of the body."""
 
+    @guarded("tap.rest")
+    def read_rest(self) -> None:
+        """Nothing has come for a while and nobody waits for more: read an event that was left open.
+
+        A gateway that reads lines lets go after the last one it wants, before the blank line behind it.
+        """
+        if not self._ended and isinstance(self._framing, SSEDecoder):
+            for frame in self._framing.open_event():
+                self._frame(frame)
+
     @guarded("tap.end")
     def end(self, ending: Ending, error: BaseException | None = None) -> None:
         """The exchange is over. Only the first call counts."""
@@ -135,6 +145,7 @@ class Tap:
 
     def _open_stream(self, facts: CallFacts) -> Recorder:
         self.recorder = self._open(facts, self._began)
+        self.recorder.read_rest = self.read_rest
         return self.recorder
 
     def _ignore(self) -> None:
