@@ -37,7 +37,13 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     ),
     # Never 1.107.*, which does not work, and 1.82.7 and 1.82.8, which were compromised.
     "litellm": ("litellm[proxy]==1.106.0",),
-    "mlflow": ("mlflow==3.17.2",),
+    # What of `pip install mlflow[gateway]` starts the gateway; all of it is 1 GB.
+    "mlflow": (
+        "mlflow-skinny[gateway]==3.17.2",
+        "aiohttp==3.14.5",
+        "gunicorn==27.0.1",
+        "numpy==2.4.6",
+    ),
     "any-llm": ("any-llm-sdk[gateway]==1.14.0",),
     "lm-proxy": ("lm-proxy==3.3.2",),
     "handwritten": (
