@@ -1,7 +1,7 @@
 """Upstream streams that belong to no call: a queue's worker asks for requests it does not run under.
 
-When such an answer goes out to a caller it is known by the provider's id of it. Then the call that it goes out
-with has found its stream, and the answer is not told a second time from the server tap.
+When such an answer goes out to a caller it is known by the provider's id of it. Then the call it goes out with
+has found its stream, and the answer is not told a second time from the server tap.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Orphans:
             call.closed(stream, event.outcome)
 
     def claim(self, response_id: str, call: CallContext) -> bool:
-        """Return whether a stream of nobody's has this id; it is the call's from now on, and nobody else's."""
+        """Return whether a stream of nobody's has this id; from now on it is the call's alone."""
         with self._lock:
             ended = self._ended.pop(response_id, None)
             found = self._with_id(response_id) if ended is None else ended.stream

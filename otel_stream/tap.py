@@ -40,8 +40,8 @@ class Tap:
 
     __slots__ = (
         "_began", "_body", "_body_left", "_capture", "_decode", "_decompress", "_ended", "_format",
-        "_framing", "_is_told", "_lazy", "_max_frame", "_open", "_parser", "_read", "_request", "_sniffs", "facts",
-        "ignored", "recorder", "status",
+        "_framing", "_is_told", "_lazy", "_max_frame", "_open", "_parser", "_read", "_request", "_sniffs",
+        "facts", "ignored", "recorder", "status",
     )  # fmt: skip
 
     def __init__(
@@ -246,8 +246,9 @@ class Tap:
     def _meaning(self) -> Meaning:
         if self.recorder is not None:
             return self.recorder
-        opening = Opening(self._opened, lazy=self._lazy, is_told=self._leaves_it)
-        return opening  # type: ignore[return-value] # by __getattr__
+        return Opening(  # type: ignore[return-value] # by __getattr__
+            self._opened, lazy=self._lazy, is_told=self._leaves_it
+        )
 
     def _leaves_it(self, response_id: str) -> bool:
         if told := self._is_told(response_id):

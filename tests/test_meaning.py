@@ -36,7 +36,8 @@ def test_members_are_read_as_the_type_that_is_asked_for():
 
 def test_text_that_was_cut_in_the_middle_of_an_emoji_hides_nothing_else():
     """Servers in Python read it, and providers may be sent it."""
-    request = Request("POST", "http://h/", {}, rb'{"model": "m", "messages": [{"content": "\ud83d"}], "stream": true}')
+    body = rb'{"model": "m", "messages": [{"content": "\ud83d"}], "stream": true}'
+    request = Request("POST", "http://h/", {}, body)
 
     assert (request.get("model", str), request.get("stream", bool)) == ("m", True)
 

@@ -97,7 +97,7 @@ class SSEDecoder:
         return events
 
     def open_event(self) -> list[ServerSentEvent]:
-        """Return the event that lacks nothing but its blank line, which may still come and then ends nothing."""
+        """Return the event that lacks nothing but its blank line, which may still come."""
         events: list[ServerSentEvent] = []
         if not self._held:
             self._dispatch(events)
