@@ -235,7 +235,8 @@ class Runtime:
                 stream.end("abandoned")
 
     def restart(self) -> None:
-        """Begin anew in a forked child, which has none of its parent's threads."""
+        """Begin anew in a forked child, which has none of its parent's threads, nor its streams."""
+        self.orphans = Orphans()
         self._watch.restart()
         self._tail_waits = True
         if self.metrics is not None:
