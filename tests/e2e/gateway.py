@@ -92,14 +92,17 @@ class Gateway:
         call = Call(self.events(key))
         return call if len(call.started) >= streams and len(call.ended) == len(call.started) else None
 
-    def streams(self, count):
-        """(first, last event) of each stream so far, once there are that many and all have ended."""
-        return until(lambda: self._all_ended(count), lambda: f"{count} streams, all ended: {self.events()}")
+    def streams(self, count, of=("upstream", "downstream")):
+        """(first, last event) of each stream so far, once so many are of these sources and all ended."""
+        return until(
+            lambda: self._all_ended(count, of), lambda: f"{count} streams, all ended: {self.events()}"
+        )
 
-    def _all_ended(self, count):
+    def _all_ended(self, count, sources):
         call = Call(self.events())
         ends = {event.request_id: event for event in call.ended}
-        if len(call.started) < count or len(ends) < len(call.started):
+        found = [event for event in call.started if event.source in sources]
+        if len(found) < count or len(ends) < len(call.started):
             return None
         return [(event, ends[event.request_id]) for event in call.started]
 
@@ -131,7 +134,7 @@ class Gateway:
     def settled(self):
         """Wait until nothing is open at the provider, nor here."""
         ledger = until(self._closed_ledger, lambda: f"all closed: {self.upstream.ledger()}")
-        self.streams(len(ledger))
+        self.streams(len(ledger), of=("upstream",))
         return ledger
 
     def _closed_ledger(self):

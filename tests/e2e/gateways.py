@@ -154,7 +154,7 @@ INSTALLED = {
         "optillm",
         "Flask, in threads",
         "OpenAI's SDK on httpx, without streaming",
-        ("optillm", "--base-url", "{up}/v1", "--port", "{port}", "--approach", "none"),
+        ("optillm", "--base-url", "{up}/v1", "--port", "{port}"),
         {CHAT: {"gpt-4o": "openai.chat"}},
         env={"OPENAI_API_KEY": "k"},
         tells_usage=False,
