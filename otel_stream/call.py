@@ -168,11 +168,21 @@ class CallContext:
                 self.last_outcome = outcome
             if self._streams.pop(stream.request_id, None) is None:
                 return
-            self.upstream_succeeded += outcome == "completed" and stream.facts.streaming
-            self.upstream_spoke += stream.chunks > 0 and stream.facts.streaming
-            self.upstream_failed += outcome != "completed"
+            self._count(outcome, streamed=stream.facts.streaming, spoke=stream.chunks > 0)
         if self.outer is not None:
             self.outer.closed(stream, outcome)
+
+    def found(self, outcome: Outcome, *, streamed: bool, spoke: bool) -> None:
+        """Note an upstream stream that turned out to be this call's after it had ended."""
+        with self._lock:
+            self.last_outcome = outcome
+            self.upstream_opened += 1
+            self._count(outcome, streamed=streamed, spoke=spoke)
+
+    def _count(self, outcome: Outcome, *, streamed: bool, spoke: bool) -> None:
+        self.upstream_succeeded += outcome == "completed" and streamed
+        self.upstream_spoke += spoke and streamed
+        self.upstream_failed += outcome != "completed"
 
     # -- its end ---------------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ T = TypeVar("T")
 LARGE_PROMPT_BYTES = 64 << 10  # larger members are searched for base64 even where nothing says so
 
 _RAW_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")  # half an emoji, say; msgspec refuses lone ones
 _BASE64_RUN = re.compile(rb"[A-Za-z0-9+/=_-]{512,}")
 _PROMPT_FIELDS = (
     "messages", "input", "prompt", "contents", "system", "systemInstruction",
@@ -136,10 +137,10 @@ class Request:
         """The top-level members of the JSON body, undecoded; empty when the body is no JSON object."""
         if not self.body:
             return {}
-        try:
-            return _RAW_FIELDS.decode(self.body)
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            return {}
+        found = _fields(self.body)
+        if not found and b"\\ud" in self.body.lower():
+            found = _fields(_SURROGATE.sub(rb"\\ufffd", self.body))
+        return found
 
     def get(self, name: str, type: type[T]) -> T | None:
         """Return the member of the JSON body, or None when it is missing, null or of another type."""
@@ -155,6 +156,13 @@ class Request:
     def prompt_characters(self) -> int:
         """About how many characters the model was given to read; base64 payloads are left out."""
         return sum(_characters(bytes(raw)) for name in _PROMPT_FIELDS if (raw := self.fields.get(name)))
+
+
+def _fields(body: bytes) -> dict[str, msgspec.Raw]:
+    try:
+        return _RAW_FIELDS.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return {}
 
 
 def _characters(raw: bytes) -> int:

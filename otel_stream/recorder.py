@@ -198,6 +198,7 @@ class Recorder(Stream):
         if not self._once.acquire(blocking=False):
             return
         self.is_open = False
+        self.read_rest = None
         outcome = outcome_of(
             failed=self.failed, terminal=self.hard or self.soft, ending=ending, hung_up=self.hung_up
         )

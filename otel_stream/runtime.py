@@ -24,6 +24,7 @@ from otel_stream.events import Ended, Source, Started
 from otel_stream.identity import NOBODY
 from otel_stream.meaning import CallFacts, Request
 from otel_stream.metrics.otel import ClientMetrics
+from otel_stream.orphans import Orphans
 from otel_stream.pricing import Pricer
 from otel_stream.processor import StreamSpanProcessor
 from otel_stream.recorder import Recorder
@@ -74,6 +75,8 @@ class Runtime:
             text=self.settings.text,
             price=pricer.price,
         )
+        self.orphans = Orphans()
+        """The upstream streams of no call; the server tap looks for its own among them."""
         self._sinks: tuple[Sink, ...] = (self.processor, self.spans, self.client_metrics)
         self._captures = self.settings.capture_content != "NO_CONTENT"
         self.requests = 0
@@ -153,11 +156,11 @@ class Runtime:
         who = NOBODY if call is None else call.who
         if transcript is None and self._captures and not who.private:
             transcript = Transcript()
-        sinks = self._sinks if call is None else (*self._sinks, _CallSink(call))
+        owner: Sink = self.orphans if call is None else _CallSink(call)
         recorder = Recorder(
             facts,
             broadcaster=self.broadcaster,
-            sinks=sinks,
+            sinks=(*self._sinks, owner),
             who=who,
             source=source,
             policy=self._policy,
@@ -225,12 +228,15 @@ class Runtime:
         if self.metrics is not None:
             self.metrics.watch(streams)
         for stream in streams:
+            if stream.call_over and stream.idle_s > QUIET_SECONDS and stream.read_rest is not None:
+                stream.read_rest()
             limit = QUIET_SECONDS if stream.is_settled else self.settings.idle_seconds
             if stream.idle_s > limit:
                 stream.end("abandoned")
 
     def restart(self) -> None:
-        """Begin anew in a forked child, which has none of its parent's threads."""
+        """Begin anew in a forked child, which has none of its parent's threads, nor its streams."""
+        self.orphans = Orphans()
         self._watch.restart()
         self._tail_waits = True
         if self.metrics is not None:

@@ -150,6 +150,7 @@ class ServedCall:
             self._request(),
             self._open_stream,
             lazy=True,
+            is_told=lambda response_id: self._ours.orphans.claim(response_id, self.context),
             capture=settings.capture_content != "NO_CONTENT" and not self.context.private,
             began=self._began,
             max_frame_bytes=settings.max_frame_bytes,

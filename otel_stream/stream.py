@@ -46,7 +46,7 @@ class Stream:
         "__weakref__", "_finish_reasons", "_gaps", "_last_window", "_origin", "_policy",
         "_window_characters", "_window_end", "_window_start", "attributes", "billed",
         "cache_hit", "call_over", "characters", "chunks", "clock", "ended_at", "facts", "failure", "first_at",
-        "hard", "hung_up", "last_chunk_at", "now", "price", "provider_request_id", "reported",
+        "hard", "hung_up", "last_chunk_at", "now", "price", "provider_request_id", "read_rest", "reported",
         "request_id", "response_id", "response_model", "soft", "source", "stalls", "started_at", "status",
         "trace", "transcript", "usage_source", "who", "windows", "with_text",
     )  # fmt: skip
@@ -94,6 +94,8 @@ class Stream:
         """The gateway's caller went away."""
         self.call_over = False
         """The call this stream was made for has got its whole answer."""
+        self.read_rest: Callable[[], None] | None = None
+        """Reads what the tap still holds back of what the gateway has read."""
         self.cache_hit = False
         self.billed = True
         """False keeps the stream out of the token and cost counters: its upstream calls are counted."""

@@ -40,8 +40,8 @@ class Tap:
 
     __slots__ = (
         "_began", "_body", "_body_left", "_capture", "_decode", "_decompress", "_ended", "_format",
-        "_framing", "_lazy", "_max_frame", "_open", "_parser", "_read", "_request", "_sniffs", "facts",
-        "ignored", "recorder", "status",
+        "_framing", "_is_told", "_lazy", "_max_frame", "_open", "_parser", "_read", "_request", "_sniffs",
+        "facts", "ignored", "recorder", "status",
     )  # fmt: skip
 
     def __init__(
@@ -50,12 +50,14 @@ class Tap:
         open_stream: OpenStream,
         *,
         lazy: bool = False,
+        is_told: Callable[[str], bool] = lambda _: False,
         capture: bool = False,
         began: float | None = None,
         max_frame_bytes: int = DEFAULT_MAX_FRAME_BYTES,
     ) -> None:
         """`lazy` opens the stream at the first frame that means something, not when the request goes out.
 
+        Then `is_told` is asked whether the answer with this id of the provider's is told elsewhere.
         `capture` puts the prompt into the facts' attributes.
         """
         self.recorder: Recorder | None = None
@@ -66,6 +68,7 @@ class Tap:
         self._request: Request | None = request
         self._open = open_stream
         self._lazy = lazy
+        self._is_told = is_told
         self._capture = capture
         self._began = began
         self._max_frame = max_frame_bytes
@@ -110,6 +113,16 @@ class Tap:
     feed = guarded_reader("tap.feed")
     """The host read these bytes of the body."""
 
+    @guarded("tap.rest")
+    def read_rest(self) -> None:
+        """Nothing has come for a while and nobody waits for more: read an event that was left open.
+
+        A gateway that reads lines lets go after the last one it wants, before the blank line behind it.
+        """
+        if not self._ended and isinstance(self._framing, SSEDecoder):
+            for frame in self._framing.open_event():
+                self._frame(frame)
+
     @guarded("tap.end")
     def end(self, ending: Ending, error: BaseException | None = None) -> None:
         """The exchange is over. Only the first call counts."""
@@ -135,6 +148,7 @@ class Tap:
 
     def _open_stream(self, facts: CallFacts) -> Recorder:
         self.recorder = self._open(facts, self._began)
+        self.recorder.read_rest = self.read_rest
         return self.recorder
 
     def _ignore(self) -> None:
@@ -232,7 +246,14 @@ class Tap:
     def _meaning(self) -> Meaning:
         if self.recorder is not None:
             return self.recorder
-        return Opening(self._opened, lazy=self._lazy)  # type: ignore[return-value] # by __getattr__
+        return Opening(  # type: ignore[return-value] # by __getattr__
+            self._opened, lazy=self._lazy, is_told=self._leaves_it
+        )
+
+    def _leaves_it(self, response_id: str) -> bool:
+        if told := self._is_told(response_id):
+            self._ignore()
+        return told
 
     def _opened(self) -> Recorder:
         if self.recorder is None:

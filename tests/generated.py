@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import covered
 import support
 
 from otel_stream import cli, config, events, wire
@@ -68,6 +69,9 @@ TABLES: dict[tuple[str, str], Callable[[], str]] = {
     ("README.md", "commands"): commands,
     ("docs/formats.md", "formats"): support.formats,
     ("docs/formats.md", "apis"): support.apis,
+    ("docs/gateways.md", "gateways"): covered.gateways,
+    ("docs/gateways.md", "handwritten"): covered.handwritten,
+    ("docs/gateways.md", "sdks"): covered.sdks,
 }
 """(page, name) → what stands between `<!-- begin name -->` and `<!-- end name -->`."""
 

@@ -56,7 +56,7 @@ def formats() -> str:
     """Return the table of formats as Markdown."""
     columns = ("format", "framing", *YIELDS, "HTTP error")
     rows = [_row(format.name, _replays()[format.name]) for format in wire.FORMATS]
-    return _markdown(columns, sorted(rows))
+    return markdown(columns, sorted(rows))
 
 
 def _row(name: str, replays: list[tuple[corpus.Case, Replay]]) -> list[str]:
@@ -75,7 +75,7 @@ def _with_http_errors() -> set[str]:
 def apis() -> str:
     """Return the table of recorded APIs as Markdown."""
     rows = [_api(api) for api in sorted({case.api for case in corpus.streams()})]
-    return _markdown(("recorded API", "read as", "provider", "operation", "recordings"), rows)
+    return markdown(("recorded API", "read as", "provider", "operation", "recordings"), rows)
 
 
 def _api(api: str) -> list[str]:
@@ -99,6 +99,6 @@ def _mark(yes: object) -> str:
     return "✓" if yes else ""
 
 
-def _markdown(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def markdown(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     lines = [columns, ["---" for _ in columns], *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -34,6 +34,14 @@ def test_members_are_read_as_the_type_that_is_asked_for():
     assert [request.get(name, int) for name in ("a", "b", "d", "missing")] == [None] * 4
 
 
+def test_text_that_was_cut_in_the_middle_of_an_emoji_hides_nothing_else():
+    """Servers in Python read it, and providers may be sent it."""
+    body = rb'{"model": "m", "messages": [{"content": "\ud83d"}], "stream": true}'
+    request = Request("POST", "http://h/", {}, body)
+
+    assert (request.get("model", str), request.get("stream", bool)) == ("m", True)
+
+
 def test_a_prompt_is_counted_without_its_pictures():
     picture = "A" * 4000
     plain = Request("POST", "http://h/", {}, b'{"model": "m", "messages": [{"content": "Hello"}]}')

@@ -13,7 +13,7 @@ from otel_stream.opening import Opening
 def opened():
     """Gives an opening and the list of recordings it opened: none, then one."""
 
-    def make(*, lazy):
+    def make(*, lazy, told=()):
         made = []
 
         def open_stream():
@@ -21,7 +21,7 @@ def opened():
                 made.append(Recording())
             return made[0].stream
 
-        return Opening(open_stream, lazy=lazy), made
+        return Opening(open_stream, lazy=lazy, is_told=told.__contains__), made
 
     return make
 
@@ -54,3 +54,12 @@ def test_at_the_server_a_head_waits_for_what_comes_next(opened):
     assert before == []
     assert (stream.response_id, stream.response_model, stream.chunks) == ("msg_1", "claude", 1)
     assert stream.reported == Usage(input_tokens=3, output_tokens=1)
+
+
+def test_an_answer_that_is_told_elsewhere_opens_nothing(opened):
+    opening, made = opened(lazy=True, told=["msg_1"])
+    opening.head("msg_1", "claude")
+    opening.delta("Hi")
+    opening.finish("stop")
+
+    assert made == []

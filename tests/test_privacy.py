@@ -279,7 +279,7 @@ def a_gateway(provider):
 
     async def cached():
         for chunk in CHAT.chunks:
-            yield chunk
+            yield chunk.replace(b"chatcmpl-1", b"chatcmpl-2")  # an answer of its own
 
     @app.post("/v1/chat/completions")
     async def forward(request: Request):

@@ -252,6 +252,32 @@ def test_usage_may_come_late_but_not_after_the_call_is_over(make):
     assert (before, [event.outcome for event in process.events[1:]]) == (1, ["completed"])
 
 
+@pytest.mark.parametrize(
+    ("last_line", "outcomes"),
+    [
+        (b'data: {"error":{"message":"Overloaded"}}\n', ["error"]),
+        (b"data: [DONE]\n", ["completed"]),
+        (b'data: {"error":{"mess', []),
+    ],
+)
+def test_a_gateway_that_reads_lines_need_not_read_the_blank_one_behind_the_last(make, last_line, outcomes):
+    """MLflow's lets go of the provider's stream at a line it cannot use, and does not close it."""
+    process = make()
+    call = CallContext({})
+    with entered(call):
+        tap = process.runtime.tap(Request("POST", CHAT, {}, BODY))
+    tap.responded(200, {"content-type": "text/event-stream"})
+    tap.feed(last_line)
+    tap.recorder.now -= 2.0
+
+    process.runtime._look_over()
+    before = len(process.events)
+    call.end()
+    process.runtime._look_over()
+
+    assert (before, [event.outcome for event in process.events[1:]]) == (1, outcomes)
+
+
 def test_without_prometheus_nothing_is_served_and_events_still_flow(make):
     process = make(prometheus=False)
 

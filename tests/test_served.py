@@ -136,6 +136,31 @@ def test_what_broke_off_upstream_is_not_told_again_when_it_goes_out_late(watched
     assert [event.source for event in watched.started] == ["upstream"]
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_what_a_queue_s_worker_was_told_is_not_told_again(watched, when):
+    """It runs under no request; the provider's id says whose answer it is."""
+    worker = watched.runtime.open_stream(FACTS)
+    worker.head("chatcmpl-1")
+    if when == "before":
+        worker.done()
+        worker.end("eof")
+    asked = request(watched)
+    looked = answer(asked)
+    worker.done()
+    worker.end("eof")
+
+    assert ([event.source for event in watched.started], watched.outcomes) == (["upstream"], ["completed"])
+    assert (looked[-1], asked.context.upstream_opened, asked.context.last_outcome) == (False, 1, "completed")
+
+
+def test_what_a_worker_was_told_at_once_is_not_told_again_either(watched):
+    worker = watched.runtime.open_stream(CallFacts("openai", "chat", "gpt-5", "openai_chat", streaming=False))
+    worker.head("chatcmpl-2")
+    answer(request(watched), [COMPLETION], headers={"content-type": "application/json"})
+
+    assert [event.source for event in watched.started] == ["upstream"]
+
+
 def test_the_time_counts_from_the_arrival_of_the_request(watched):
     asked = request(watched)
     upstream(watched, asked, streaming=False).end("eof")

@@ -96,6 +96,13 @@ class SSEDecoder:
         self._reset()
         return events
 
+    def open_event(self) -> list[ServerSentEvent]:
+        """Return the event that lacks nothing but its blank line, which may still come."""
+        events: list[ServerSentEvent] = []
+        if not self._held:
+            self._dispatch(events)
+        return events
+
     # -- whole events ----------------------------------------------------------------------------
 
     def _blocks(self, blocks: bytes) -> list[ServerSentEvent]:

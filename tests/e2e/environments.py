@@ -37,9 +37,16 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     ),
     # Never 1.107.*, which does not work, and 1.82.7 and 1.82.8, which were compromised.
     "litellm": ("litellm[proxy]==1.106.0",),
-    "mlflow": ("mlflow==3.17.2",),
+    # What of `pip install mlflow[gateway]` starts the gateway; all of it is 1 GB.
+    "mlflow": (
+        "mlflow-skinny[gateway]==3.17.2",
+        "aiohttp==3.14.5",
+        "gunicorn==27.0.1",
+        "numpy==2.4.6",
+    ),
     "any-llm": ("any-llm-sdk[gateway]==1.14.0",),
     "lm-proxy": ("lm-proxy==3.3.2",),
+    "optillm": ("optillm==0.4.0",),
     "handwritten": (
         "fastapi==0.165.0",
         "uvicorn==0.54.0",
@@ -50,6 +57,17 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     ),
 }
 """Environment → what is installed beside otel-stream. Exact, so that the table in the docs is true."""
+
+LEFT_OUT: dict[str, tuple[str, ...]] = {
+    # Local inference and plugins, 6 GB with CUDA; without them it starts and serves other people's models.
+    "optillm": (
+        "adaptive-classifier", "azure-identity", "beautifulsoup4", "bitsandbytes", "datasets",
+        "google-cloud-aiplatform", "gradio", "ipykernel", "ipython", "litellm", "lxml", "mcp", "nbconvert",
+        "nbformat", "outlines", "peft", "presidio-analyzer", "presidio-anonymizer", "scikit-learn",
+        "selenium", "sentencepiece", "spacy", "tiktoken", "torch", "transformers", "webdriver-manager",
+    ),
+}  # fmt: skip
+"""Environment → what its packages ask for and the tests have no use for."""
 
 
 class Environment(NamedTuple):
@@ -65,7 +83,7 @@ def get(name: str) -> Environment:
     """Return the environment, made if need be."""
     environment = Environment(name, FOLDER / name)
     stamp = environment.folder / "made-from.json"
-    wanted = json.dumps([sys.version, PACKAGES[name], _own_requirements()])
+    wanted = json.dumps([sys.version, PACKAGES[name], LEFT_OUT.get(name), _own_requirements()])
     if not stamp.exists() or stamp.read_text("utf-8") != wanted:
         began = time.monotonic()
         _make(environment)
@@ -77,9 +95,12 @@ def get(name: str) -> Environment:
 def _make(environment: Environment) -> None:
     shutil.rmtree(environment.folder, ignore_errors=True)
     _uv("venv", "--python", sys.executable, str(environment.folder))
+    never = environment.folder / "left-out.txt"
+    names = LEFT_OUT.get(environment.name, ())
+    never.write_text("".join(f"{name} ; python_version < '0'\n" for name in names), "utf-8")
     _uv(
         "pip", "install", "--compile-bytecode", "--python", environment.bin("python"),
-        "--editable", str(ROOT), *PACKAGES[environment.name],
+        "--overrides", str(never), "--editable", str(ROOT), *PACKAGES[environment.name],
     )  # fmt: skip
 
 

@@ -61,6 +61,8 @@ class Gateway:
     def __init__(self, port, metrics_port, upstream, spans, tail):
         self.port = port
         self.upstream = upstream
+        self.headers = {}
+        """What callers send beside what tests give."""
         self._metrics_url = f"http://127.0.0.1:{metrics_port}/metrics"
         self._spans = spans
         self._tail = tail
@@ -73,7 +75,7 @@ class Gateway:
         asked = {"input": text} if path == RESPONSES else {"messages": [{"role": "user", "content": text}]}
         limit = {"max_tokens": 100} if path == MESSAGES else {}
         payload = {"model": model, "stream": True, **asked, **limit, **more}
-        sent = {"x-request-id": key, "x-agent-type": "coder", **(headers or {})}
+        sent = {"x-request-id": key, "x-agent-type": "coder", **self.headers, **(headers or {})}
         return Caller(self.port).ask(payload, sent, path, until)
 
     # -- what was recorded
@@ -82,9 +84,27 @@ class Gateway:
         """Return what was recorded of the call, once so many streams have ended."""
         return until(lambda: self._ended(key, streams), lambda: f"{streams} streams: {self.events(key)}")
 
+    def has_ended(self, key):
+        """Whether all streams of the call have."""
+        return self._ended(key, 1) is not None
+
     def _ended(self, key, streams):
         call = Call(self.events(key))
         return call if len(call.started) >= streams and len(call.ended) == len(call.started) else None
+
+    def streams(self, count, of=("upstream", "downstream")):
+        """(first, last event) of each stream so far, once so many are of these sources and all ended."""
+        return until(
+            lambda: self._all_ended(count, of), lambda: f"{count} streams, all ended: {self.events()}"
+        )
+
+    def _all_ended(self, count, sources):
+        call = Call(self.events())
+        ends = {event.request_id: event for event in call.ended}
+        found = [event for event in call.started if event.source in sources]
+        if len(found) < count or len(ends) < len(call.started):
+            return None
+        return [(event, ends[event.request_id]) for event in call.started]
 
     def events(self, key=None):
         """All events so far, or those of one call."""
@@ -96,9 +116,12 @@ class Gateway:
         return [event for event in events if event.request_id in ours]
 
     def spans(self, count):
-        """Our spans as the collector got them, at least so many."""
-        until(lambda: len(self._spans.ours("spans")) >= count, lambda: f"{count} spans")
-        return self._spans.ours("spans")
+        """The spans of LLM calls as the collector got them, at least so many: ours, and SDKs' own."""
+        until(lambda: len(self._llm_spans()) >= count, lambda: f"{count} spans: {len(self._llm_spans())}")
+        return self._llm_spans()
+
+    def _llm_spans(self):
+        return [span for _, span in self._spans.spans if "gen_ai.operation.name" in otlp.attributes(span)]
 
     def metrics(self):
         """The samples of /metrics."""
@@ -111,13 +134,7 @@ class Gateway:
     def settled(self):
         """Wait until nothing is open at the provider, nor here."""
         ledger = until(self._closed_ledger, lambda: f"all closed: {self.upstream.ledger()}")
-        until(
-            lambda: (
-                len([e for e in self.events() if isinstance(e, Completed | Error)])
-                == len([e for e in self.events() if isinstance(e, Started)])
-            ),
-            "all streams ended",
-        )
+        self.streams(len(ledger), of=("upstream",))
         return ledger
 
     def _closed_ledger(self):
@@ -125,14 +142,18 @@ class Gateway:
         return None if any(row["state"] in ("open", "held") for row in rows) else rows
 
 
-def served(ledger):
-    """What the provider says it served: requests by (provider, outcome), tokens by (provider, kind)."""
+def served(ledger, left=()):
+    """What the provider says it served: requests by (provider, outcome), tokens by (provider, kind).
+
+    Calls of `left` are cancelled whatever became of their streams: the gateway read no more of them.
+    """
     requests, tokens = Counter(), Counter()
     for row in ledger:
         provider_name = PROVIDERS[row["api"]]
-        requests[provider_name, OUTCOMES[row["state"]]] += 1
+        has_left = row["key"] in left
+        requests[provider_name, "cancelled" if has_left else OUTCOMES[row["state"]]] += 1
         for kind in ("input", "output"):
-            if row.get("reported", True):
+            if row.get("reported", True) and not has_left:
                 tokens[provider_name, kind] += row[kind]
     return +requests, +tokens
 
@@ -150,14 +171,14 @@ def counted(samples):
     return +requests, +tokens
 
 
-def assert_the_books_agree(gateway):
-    """Compare /metrics, and the spans, with what the provider process says it served."""
+def assert_the_books_agree(gateway, left=()):
+    """Compare /metrics, and the spans, with what the provider process says it served; `left` as above."""
     ledger = gateway.settled()
     samples = gateway.metrics()
-    downstream = [e for e in gateway.events() if isinstance(e, Started) and e.source == "downstream"]
+    others = [e for e in gateway.events() if isinstance(e, Started) and e.source != "upstream"]
 
-    assert counted(samples) == served(ledger)
-    assert len(gateway.spans(len(ledger) + len(downstream))) == len(ledger) + len(downstream)
+    assert counted(samples) == served(ledger, left)
+    assert len(gateway.spans(len(ledger) + len(others))) == len(ledger) + len(others)
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ import socket
 import struct
 import threading
 import time
+from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
@@ -25,8 +26,9 @@ from e2e import apis
 
 WAIT_SECONDS = 60
 RESET_SECONDS = 0.1  # a reset takes what was sent and not yet read with it
-CONDUCTS = ("whole", "hold", "fail", "reset", "cut", "refuse")
-"""Answer; stop half-way until released; tell an error half-way; drop the connection, hard or soft; a 429."""
+CONDUCTS = ("whole", "hold", "drip", "fail", "reset", "cut", "refuse")
+"""Answer; stop half-way until released, or before each frame; tell an error half-way; drop the connection,
+hard or soft; a 429."""
 
 _MARK = re.compile(rb"\[\[(\w+) ([\w.-]+)\]\]")
 _PREFIX = re.compile(r"^/conduct-(\w+)/")
@@ -42,7 +44,7 @@ class Book:
     def __init__(self):
         self.rows = []
         self._changed = threading.Condition()
-        self._released = set()
+        self._released = Counter()
 
     def open(self, **row):
         with self._changed:
@@ -65,12 +67,12 @@ class Book:
 
     def release(self, key):
         with self._changed:
-            self._released.add(key)
+            self._released[key] += 1
             self._changed.notify_all()
 
-    def released(self, key, seconds):
+    def released(self, key, times, seconds):
         with self._changed:
-            return self._changed.wait_for(lambda: key in self._released, seconds)
+            return self._changed.wait_for(lambda: self._released[key] >= times, seconds)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -160,10 +162,19 @@ class Handler(BaseHTTPRequestHandler):
 
     def _hold(self, _, rest, row):
         self.book.set(row, state="held")
-        while not self.book.released(row["key"], 0.02):
+        self._wait(row, 1)
+        self._send(rest)
+
+    def _drip(self, _, rest, row):
+        self.book.set(row, state="held")
+        for times, frame in enumerate(rest, 1):
+            self._wait(row, times)
+            self._send([frame])
+
+    def _wait(self, row, times):
+        while not self.book.released(row["key"], times, 0.02):
             if select.select([self.connection], [], [], 0)[0] and not self._peek():
                 raise Gone
-        self._send(rest)
 
     def _peek(self):
         return self.connection.recv(1, socket.MSG_PEEK)

@@ -180,6 +180,17 @@ def test_format_cases(case):
             assert decoder.retry == case["expected_retry_ms"]
 
 
+def test_an_event_left_open_can_be_had_before_its_blank_line_and_comes_once():
+    decoder = SSEDecoder()
+    before = [decoder.feed(b"data: half"), decoder.open_event()]
+    decoder.feed(b" and half\n")
+    early = decoder.open_event()
+    after = [*decoder.feed(b"\n"), *decoder.feed(b"data: next\n\n")]
+
+    assert (before, [event.data for event in early]) == ([[], []], ["half and half"])
+    assert [event.data for event in after] == ["next"]
+
+
 # -- any cut -------------------------------------------------------------------------------------------
 
 PARTS = [
