@@ -119,8 +119,9 @@ class Tap:
 
         A gateway that reads lines lets go after the last one it wants, before the blank line behind it.
         """
-        if not self._ended and isinstance(self._framing, SSEDecoder):
-            for frame in self._framing.open_event():
+        framing = self._framing.framing if isinstance(self._framing, Undeclared) else self._framing
+        if isinstance(framing, SSEDecoder):
+            for frame in framing.open_event():
                 self._frame(frame)
 
     @guarded("tap.end")

@@ -267,6 +267,7 @@ def test_a_gateway_that_reads_lines_need_not_read_the_blank_one_behind_the_last(
     with entered(call):
         tap = process.runtime.tap(Request("POST", CHAT, {}, BODY))
     tap.responded(200, {"content-type": "text/event-stream"})
+    tap.feed(b'data: {"choices":[{"index":0,"delta":{"content":"Hello"}}]}\n\n')
     tap.feed(last_line)
     tap.recorder.now -= 2.0
 
@@ -275,7 +276,7 @@ def test_a_gateway_that_reads_lines_need_not_read_the_blank_one_behind_the_last(
     call.end()
     process.runtime._look_over()
 
-    assert (before, [event.outcome for event in process.events[1:]]) == (1, outcomes)
+    assert (before, [event.outcome for event in process.events[2:]]) == (2, outcomes)
 
 
 def test_without_prometheus_nothing_is_served_and_events_still_flow(make):
