@@ -58,9 +58,12 @@ class Asked(NamedTuple):
 class Stream:
     """The body of `/events`: an async iterator of bytes. Whoever got one must `close` it."""
 
-    def __init__(self, subscription: Subscription) -> None:
+    def __init__(self, subscription: Subscription, ending: Callable[[], bool]) -> None:
+        """Once `ending()` is true there is one more batch, with what came until then."""
         self._subscription = subscription
+        self._ending = ending
         self._first = True
+        self._last = False
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -70,7 +73,10 @@ class Stream:
         if self._first:
             self._first = False
             return self._subscription.first()
+        if self._last:
+            raise StopAsyncIteration
         await asyncio.sleep(BATCH_SECONDS)
+        self._last = self._ending()
         try:
             return self._subscription.more()
         except Closed:
@@ -104,6 +110,8 @@ class Endpoint:
         self._gate = gate
         self._metrics = metrics
         self._status = status
+        self.ending = False
+        """Set before the end, so that watchers get what has come until then."""
         self._tending: asyncio.Task[None] | None = None
         self._paths: dict[str, Callable[[Asked], Reply]] = {
             "/": self._page,
@@ -148,7 +156,7 @@ class Endpoint:
             return Reply(200, headers, b"")
         subscription = self.feed.subscribe(wish, asked.headers.get("last-event-id", ""))
         self._tend()
-        return Reply(200, headers, Stream(subscription))
+        return Reply(200, headers, Stream(subscription, lambda: self.ending))
 
     def _snapshot(self, asked: Asked) -> Reply:
         snapshot, _ = self.feed.snapshot(Wish(asked.query))

@@ -23,6 +23,7 @@ from otel_stream._guard import guard, guarded, logger
 from otel_stream.config import Settings
 from otel_stream.events import StreamEvent
 from otel_stream.live import rendezvous
+from otel_stream.live.ending import end
 from otel_stream.live.feed import Feed
 from otel_stream.live.gate import Gate, loopback_hosts
 from otel_stream.live.recent import Recent
@@ -158,7 +159,8 @@ class Server:
             await self._stopping.wait()
         finally:
             self._loop.remove_reader(self._listener)
-            await _cancel_all()
+            endpoint.ending = True
+            await end(self._answering)
             for connection in self._connections:  # of tasks that never began
                 connection.close()
             feed.close()
@@ -235,14 +237,6 @@ class Server:
         self._connections, self._answering = set(), set()
         self._thread = None
         self.path = None
-
-
-async def _cancel_all() -> None:
-    """End all other tasks. Before Python 3.12 `wait_for` may swallow a cancellation, so it is said again."""
-    while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks, timeout=0.1)
 
 
 _servers: weakref.WeakSet[Server] = weakref.WeakSet()

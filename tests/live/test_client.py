@@ -106,7 +106,7 @@ def test_a_gateway_that_ended_is_gone(gateway):
     heard.until(lambda heard: heard.links[-1][0] == "gone")
     heard.stop()
 
-    assert heard.links[:2] == [("live", ""), ("connecting", "the feed broke off")]
+    assert heard.links[:2] == [("live", ""), ("connecting", "the feed ended")]
     assert heard.links[-1] == ("gone", "the process ended")
 
 

@@ -100,6 +100,25 @@ def test_the_end_lets_watchers_go(serving, place):
     assert publisher.broadcaster.receiver_count() == 0
 
 
+def test_what_came_just_before_the_end_reaches_watchers(serving, place):
+    """A gateway that is told to end cancels its streams, and ends before the next batch is due."""
+    publisher, running = serving()
+    stream = publisher.open("req_1")
+    with socket.socket(socket.AF_UNIX) as watcher:
+        watcher.connect(str(running.path))
+        watcher.sendall(b"GET /events HTTP/1.1\r\nhost: x\r\n\r\n")
+        got = watcher.recv(65536)
+        until(lambda: publisher.broadcaster.receiver_count() == 1)
+
+        publisher.fail(stream, "the end is near")
+        running.close()
+
+        while more := watcher.recv(65536):
+            got += more
+    assert b"the end is near" in got
+    assert got.endswith(b"0\r\n\r\n")
+
+
 def test_metrics_are_served_if_given(serving, place):
     serving(metrics=lambda accept: ("text/plain", b"llm_stream_active 0\n"))
 
