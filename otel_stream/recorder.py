@@ -41,7 +41,7 @@ class Recorder(Stream):
     the first call counts, from any thread.
     """
 
-    __slots__ = ("_once", "_sinks", "_stall_seconds", "broadcaster", "is_open")
+    __slots__ = ("_once", "_sinks", "_stall_seconds", "body_over", "broadcaster", "is_open")
 
     def __init__(
         self,
@@ -55,6 +55,8 @@ class Recorder(Stream):
         super().__init__(facts, **known)
         self.broadcaster = broadcaster
         self.is_open = True
+        self.body_over = False
+        """What is still read was left open when the body ended, often in the middle of a frame."""
         self._stall_seconds = self._policy.stall_seconds
         self._sinks = tuple(sinks)
         self._once = threading.Lock()  # taken by the first end and never released
@@ -166,7 +168,8 @@ class Recorder(Stream):
             self.failure = failure
 
     def skip(self, kind: str) -> None:  # noqa: ARG002 - counted by format: kinds are the wire's own words
-        _guard.skipped(f"wire.{self.facts.format}")
+        if not self.body_over:
+            _guard.skipped(f"wire.{self.facts.format}")
 
     def _close_window(self) -> None:
         """End a window of deltas; windows double, so that any answer needs fewer than 64 of them."""

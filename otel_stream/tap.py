@@ -294,6 +294,8 @@ class Tap:
             self._read_document(self._format, body)
 
     def _drain_frames(self, framing: Framing) -> None:
+        if self.recorder is not None:
+            self.recorder.body_over = True
         for frame in framing.close():
             self._frame(frame)
         if framing.dropped:

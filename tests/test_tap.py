@@ -368,3 +368,15 @@ def test_the_stream_ends_also_when_what_was_held_back_cannot_be_read(swallow, mo
     monkeypatch.setattr(Tap, "_drain", lambda tap, ending: 1 / 0)
 
     assert Exchange().answer(HELLO).last.outcome == "completed"
+
+
+@pytest.mark.parametrize(
+    ("rest", "counted"), [(b'data: {"choices":[{"ind', 0), (b'data: {"choices":[{"ind\n\n', 1)]
+)
+def test_a_frame_that_was_cut_off_is_no_error_of_ours(rest, counted):
+    """Callers hang up in the middle of a frame all day long; the alert on errors of ours is for others."""
+    before = _guard.counts().get("wire.openai_chat", 0)
+
+    Exchange().answer(sse(chunk("Hello")), rest, ending="closed")
+
+    assert _guard.counts().get("wire.openai_chat", 0) == before + counted
