@@ -93,7 +93,8 @@ class ClientContract:
     def test_the_host_gets_the_same_error(self, client, provider, end):
         answer = Answer(chunks=CHAT[:3], hold_after=3, end=end)
         provider.release()
-        for _ in range(RACES):
+        tries = RACES if end == "reset" else 1
+        for _ in range(tries):
             bare, with_us, watched = self.both(provider, lambda: client.read(Ask(provider.url())), answer)
 
             assert bare.kind is not None
@@ -101,7 +102,7 @@ class ClientContract:
             if (with_us.kind, with_us.error) == (bare.kind, bare.error):
                 break
         else:
-            pytest.fail(f"never the same in {RACES} tries; at last {with_us} instead of {bare}")
+            pytest.fail(f"never the same in {tries} tries; at last {with_us} instead of {bare}")
 
     def test_a_refused_connection_is_the_hosts_own_error(self, client):
         with Provider() as provider:
