@@ -20,8 +20,17 @@ hypothesis.settings.load_profile("fast")
 
 def pytest_collection_finish():
     """Keep what thousands of tests are made of out of the collections that tests ask for: each took 0.3 s."""
+    _first_example()
     gc.collect()
     gc.freeze()
+
+
+@hypothesis.given(hypothesis.strategies.none())
+def _first_example(_):
+    """Make Hypothesis register its generator before `gc.freeze`, after which it finds nobody who keeps it.
+
+    It warns then. Where `CI` is set its runs are derandomized, and the first test needs the generator anew.
+    """
 
 
 @pytest.fixture(autouse=True)
