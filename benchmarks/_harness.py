@@ -78,6 +78,25 @@ def interleaved(cases: Mapping[str, Callable[[], float]], times: int) -> dict[st
     return {name: statistics.median(numbers[1:]) for name, numbers in results.items()}
 
 
+def paired(
+    base: Callable[[], float], cases: Mapping[str, Callable[[], float]], times: int
+) -> dict[str, tuple[float, float]]:
+    """Return for each case the medians of its result and of its ratio to `base`, which runs right before it.
+
+    A machine shared with others changes its speed within seconds: two results from either end of a round
+    differ by that as well. So each has a baseline of its own, and rounds are short and many.
+    """
+    results: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
+    for name, case in list(cases.items()) * (rounds(times) + 1):
+        before = base()
+        taken = case()
+        results[name].append((taken, taken / before))
+    return {
+        name: (statistics.median(a for a, _ in pairs[1:]), statistics.median(b for _, b in pairs[1:]))
+        for name, pairs in results.items()
+    }
+
+
 def statement_ns(statement: str, names: Mapping[str, object], count: int = 50_000) -> Callable[[], float]:
     """Return a case: nanoseconds of this thread's CPU for one run of the statement, its loop included."""
     timer = timeit.Timer(statement, timer=time.thread_time_ns, globals=dict(names))

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import corpus
 import msgspec
 
-from benchmarks._harness import Row, interleaved
+from benchmarks._harness import Row, paired
 from otel_stream import wire
 from otel_stream.broadcaster import StreamEventBroadcaster
 from otel_stream.framing import Framing
@@ -33,7 +33,8 @@ from otel_stream.recorder import Recorder
 from otel_stream.tap import Tap
 
 BASELINE = "openai_chat"
-CHUNKS = 10_000  # about so many a round
+CHUNKS = 1_000  # about so many a round
+ROUNDS = 60
 
 FRAMINGS: dict[str, Callable[[], Framing]] = {
     "sse": SSEDecoder,
@@ -54,12 +55,15 @@ def rows() -> list[Row]:
     longest = _longest()
     plain = [name for name in longest if name in {format.name for format in wire.PLAIN}]
     cases = {name: _parsing(_case(recording)) for name, recording in longest.items()}
-    fitting = {f"{name}, by stencil": _case(longest[name]) for name in plain}
-    took = interleaved({**cases, **fitting}, 9)
-    base = took[BASELINE]
+    fitting = {name: _case(longest[name]) for name in plain}
+    took = paired(cases[BASELINE], cases, ROUNDS)
+    by_ratio = sorted(cases, key=lambda name: took[name][1])
     return [
-        *(_row(name, longest[name], took[name], base) for name in sorted(cases, key=took.__getitem__)),
-        *(_spared(name, took[name], took[name.partition(",")[0]]) for name in fitting),
+        *(_row(name, longest[name], *took[name]) for name in by_ratio),
+        *(
+            _spared(f"{name}, by stencil", paired(cases[name], {"": fitting[name]}, ROUNDS)[""])
+            for name in plain
+        ),
     ]
 
 
@@ -76,16 +80,18 @@ def _parsing(case: Callable[[], float]) -> Callable[[], float]:
     return run
 
 
-def _spared(name: str, ns: float, parsed: float) -> Row:
-    return Row.note(name, ns / parsed, "x", f"parsed: {parsed / 1000:.2f} µs; so: {ns / 1000:.2f} µs")
+def _spared(what: str, took: tuple[float, float]) -> Row:
+    ns, ratio = took
+    return Row.note(what, ratio, "x", f"parsed: {ns / ratio / 1000:.2f} µs; so: {ns / 1000:.2f} µs")
 
 
-def _row(name: str, recording: _Recording, ns: float, base: float) -> Row:
+def _row(name: str, recording: _Recording, ns: float, ratio: float) -> Row:
     size = statistics.mean(map(len, recording.output))
     what = f"{name}: a chunk of {size:.0f} bytes ({recording.case.api})"
     if name == BASELINE:
         return Row.note(what, ns / 1000, "µs")
-    return Row.at_most(what, 2, ns / base, "x", f"{BASELINE}: {base / 1000:.2f} µs; this: {ns / 1000:.2f} µs")
+    baseline = f"{BASELINE}: {ns / ratio / 1000:.2f} µs; this: {ns / 1000:.2f} µs"
+    return Row.at_most(what, 2, ratio, "x", baseline)
 
 
 def _longest() -> dict[str, _Recording]:

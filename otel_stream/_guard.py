@@ -12,7 +12,7 @@ import functools
 import logging
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -61,21 +61,6 @@ def guarded_step(stage: str) -> Callable[[Callable[[S, A], None]], Callable[[S, 
         return functools.wraps(function)(call)
 
     return decorate
-
-
-def guarded_reader(stage: str) -> Callable[[Any, bytes], None]:
-    """Return a method that hands bytes to whatever the object's `_decode` is: `guarded` for each chunk.
-
-    One call less than `guarded_step` around a method that does it; this runs once per token.
-    """
-
-    def feed(self: Any, chunk: bytes) -> None:
-        try:
-            self._decode(chunk)
-        except Exception as error:  # noqa: BLE001 - this is the guard
-            failed(stage, error)
-
-    return feed
 
 
 class guard:  # noqa: N801 - reads like a function: `with guard("sink"):`

@@ -111,6 +111,12 @@ def _watched_receive(served: ServedCall, receive: Receive) -> Receive:
 
 
 def _watched_send(served: ServedCall, send: Send) -> Send:
+    """Return the `send` that tells `served` what goes out, and when nobody is there to get it.
+
+    Once an upstream stream tells the answer, only its last part matters. Under a server whose `send` never
+    raises the parts before it go there without a coroutine of ours: this runs once per token.
+    """
+
     async def watched(message: Message) -> None:
         kind = message.get("type")
         if kind == "http.response.body":
@@ -126,7 +132,18 @@ def _watched_send(served: ServedCall, send: Send) -> Send:
             served.lost()
             raise
 
-    return watched
+    def short(message: Message) -> Awaitable[None]:
+        if served.watching or not message.get("more_body"):
+            return watched(message)
+        return send(message)
+
+    return short if _is_uvicorns(send) else watched
+
+
+def _is_uvicorns(send: Send) -> bool:
+    """Whether `send` is uvicorn's own, which passes over what is sent to a caller who is gone."""
+    cycle = type(getattr(send, "__self__", None))
+    return cycle.__module__.startswith("uvicorn.protocols.http.")
 
 
 @guarded("asgi.responding")

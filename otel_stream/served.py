@@ -58,8 +58,8 @@ class ServedCall:
         self._is_stream = False
         self._cache_hit = False
         self._tap: Tap | None = None
-        self._told_here: Callable[[bytes], None] | None = None
-        """Reads the answer once it is clear that it is told from here."""
+        self._told_here: Tap | None = None
+        """Reads the answer, once it is clear that it is told from here."""
         self._complete = False
 
     # -- what the server tap tells -------------------------------------------------------------------
@@ -97,7 +97,7 @@ class ServedCall:
         """A part of the answer's body is about to go out."""
         data = chunk if isinstance(chunk, bytes) else bytes(chunk)  # Starlette hands memory views on
         if self._told_here is not None:
-            self._told_here(data)
+            self._told_here.feed(data)
         elif data:
             self._look_at(data)
 
@@ -112,7 +112,7 @@ class ServedCall:
         if self._tap.ignored:
             self._look_away()
         elif self._tap.recorder is not None:
-            self._told_here = self._tap.feed
+            self._told_here = self._tap
 
     def complete(self) -> None:
         """The last part of the answer is about to go out."""

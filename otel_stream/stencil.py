@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from otel_stream import wire
+from otel_stream._guard import failed
 from otel_stream.events import Channel
 from otel_stream.framing.sse import SSEDecoder
 from otel_stream.loose import NOT_JSON
@@ -41,40 +42,61 @@ class Stencil(NamedTuple):
 def reader(recorder: Recorder, framing: SSEDecoder, parser: wire.Format) -> Callable[[bytes], None]:
     """Return the reader for the rest of a stream whose format is one of `wire.PLAIN`.
 
-    It runs once per token, so the common case is written out in one piece.
+    It runs once per token, so the common case is written out in one piece, the guard included.
     """
-    feed, parse, clock, delta, string = framing.feed, parser.feed, recorder.clock, recorder.delta, _STRING
+    clock, delta, string, parse = recorder.clock, recorder.delta, _STRING, _Parsing(recorder, framing, parser)
     before, after, ending, channel, index = NOTHING
-    start = parsed = told = 0
-    patience = PATIENCE
+    start = stop = 0
 
     def read(chunk: bytes) -> None:
-        nonlocal before, after, ending, channel, index, start, parsed, told, patience
-        recorder.now = clock()
-        if start and framing.at_rest and chunk.startswith(before):
-            piece = chunk[start : -len(after)] if chunk.endswith(after) else ending(chunk, start)
-            if len(piece) <= MAX_PIECE:
-                try:
-                    text = string(piece)
-                except NOT_JSON:
-                    text = ""
-                if text:
-                    delta(text, channel, index)
-                    return
-        chunks = recorder.chunks
-        for frame in feed(chunk):
-            parse(frame)
-        parsed += 1
-        if recorder.hard:
-            start = 0  # whatever follows the end means nothing, however familiar it looks
-        elif parsed >= patience and recorder.chunks == chunks + 1:
-            useful = recorder.chunks - told >= 2 * parsed
-            patience = PATIENCE if useful else 2 * patience
-            parsed, told = 0, recorder.chunks
-            before, after, ending, channel, index = cut(chunk, type(parser)) or NOTHING
-            start = len(before)
+        nonlocal before, after, ending, channel, index, start, stop
+        try:
+            recorder.now = clock()
+            if start and framing.at_rest and chunk.startswith(before):
+                piece = chunk[start:stop] if chunk.endswith(after) else ending(chunk, start)
+                if len(piece) <= MAX_PIECE:
+                    try:
+                        text = string(piece)
+                    except NOT_JSON:
+                        text = ""
+                    if text:
+                        delta(text, channel, index)
+                        return
+            if (stencil := parse.read(chunk)) is not None:
+                before, after, ending, channel, index = stencil
+                start, stop = len(before), -len(after)
+        except Exception as error:  # noqa: BLE001 - the guard, without a call of its own
+            failed("tap.feed", error)
 
     return read
+
+
+class _Parsing:
+    """Reads what no stencil fits, and cuts another when many chunks did not fit."""
+
+    def __init__(self, recorder: Recorder, framing: SSEDecoder, parser: wire.Format) -> None:
+        self._recorder = recorder
+        self._feed = framing.feed
+        self._parser = parser
+        self._patience = PATIENCE
+        self._parsed = 0
+        self._told = 0  # output chunks up to the last cut
+
+    def read(self, chunk: bytes) -> Stencil | None:
+        """Read a chunk; return the stencil for those that follow, None to go on with the one there is."""
+        recorder, parse = self._recorder, self._parser.feed
+        before = recorder.chunks
+        for frame in self._feed(chunk):
+            parse(frame)
+        self._parsed += 1
+        if recorder.hard:
+            return NOTHING  # whatever follows the end means nothing, however familiar it looks
+        if self._parsed < self._patience or recorder.chunks != before + 1:
+            return None
+        useful = recorder.chunks - self._told >= 2 * self._parsed
+        self._patience = PATIENCE if useful else 2 * self._patience
+        self._parsed, self._told = 0, recorder.chunks
+        return cut(chunk, type(self._parser)) or NOTHING
 
 
 def cut(chunk: bytes, format: type[wire.Format]) -> Stencil | None:

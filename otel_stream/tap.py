@@ -14,7 +14,7 @@ from typing import TypeAlias
 import msgspec
 
 from otel_stream import prompts, stencil, wire
-from otel_stream._guard import guarded, guarded_reader, skipped
+from otel_stream._guard import failed, guarded, guarded_step, skipped
 from otel_stream.decompress import Decompress, Undecodable, decompressor
 from otel_stream.facts import facts, provider_request_id
 from otel_stream.failures import error_document, read_failure
@@ -39,9 +39,9 @@ class Tap:
     """One HTTP exchange. Not thread-safe; `end` may come from anywhere and counts once."""
 
     __slots__ = (
-        "_began", "_body", "_body_left", "_capture", "_decode", "_decompress", "_ended", "_format",
-        "_framing", "_is_told", "_lazy", "_max_frame", "_open", "_parser", "_read", "_request", "_sniffs",
-        "facts", "ignored", "recorder", "status",
+        "_began", "_body", "_body_left", "_capture", "_decompress", "_ended", "_format", "_framing",
+        "_is_told", "_lazy", "_max_frame", "_open", "_parser", "_read", "_request", "_sniffs", "facts",
+        "feed", "ignored", "recorder", "status",
     )  # fmt: skip
 
     def __init__(
@@ -81,7 +81,9 @@ class Tap:
         self._sniffs = SNIFFED_FRAMES
         self._ended = False
         self._read: Reader = _pass_by
-        self._decode: Reader = _pass_by
+        self.feed: Reader = _pass_by
+        """The host read these bytes of the body. Never raises. Another one as the answer takes shape, so it
+        is to be looked up for each chunk."""
 
     # -- what the instrumentation tells -------------------------------------------------------------
 
@@ -110,9 +112,6 @@ class Tap:
         self._set_decompression(headers.get("content-encoding", ""))
         return True
 
-    feed = guarded_reader("tap.feed")
-    """The host read these bytes of the body."""
-
     @guarded("tap.rest")
     def read_rest(self) -> None:
         """Nothing has come for a while and nobody waits for more: read an event that was left open.
@@ -134,7 +133,7 @@ class Tap:
             if not self.ignored:
                 self._drain()
         finally:
-            self._decode = self._read = _pass_by
+            self.feed = self._read = _pass_by
             self._parser = self._framing = self._decompress = None
             if self.recorder is not None:
                 self.recorder.end(ending, error)
@@ -155,7 +154,7 @@ class Tap:
     def _ignore(self) -> None:
         self.ignored = True
         self._request = None
-        self._read = self._decode = _pass_by
+        self.feed = self._read = _pass_by
 
     def _note_head(self, recorder: Recorder, headers: Mapping[str, str]) -> None:
         recorder.status = self.status
@@ -178,7 +177,7 @@ class Tap:
         """From now on `reader` gets the decoded bytes."""
         self._read = reader
         if self._decompress is None:
-            self._decode = reader
+            self.feed = reader
 
     # -- content decoding -------------------------------------------------------------------------------
 
@@ -192,8 +191,9 @@ class Tap:
             self._unreadable(error)
             return
         if self._decompress is not None:
-            self._decode = self._feed_compressed
+            self.feed = self._feed_compressed
 
+    @guarded_step("tap.feed")
     def _feed_compressed(self, chunk: bytes) -> None:
         assert self._decompress is not None  # noqa: S101 - set together with this method
         try:
@@ -207,12 +207,13 @@ class Tap:
     def _unreadable(self, error: Undecodable) -> None:
         """Pass the rest of the body by; the recorder still tells that and how the exchange ended."""
         skipped("tap.undecodable")
-        self._read = self._decode = _pass_by
+        self.feed = self._read = _pass_by
         if self.recorder is not None:
             self.recorder.attributes["undecodable"] = str(error)
 
     # -- frames --------------------------------------------------------------------------------------------
 
+    @guarded_step("tap.feed")
     def _feed_frames(self, chunk: bytes) -> None:
         """Read frames until the first that means something; then the short way takes over."""
         assert self._framing is not None  # noqa: S101 - set together with this method
@@ -265,6 +266,7 @@ class Tap:
 
     # -- documents -----------------------------------------------------------------------------------------
 
+    @guarded_step("tap.feed")
     def _feed_body(self, chunk: bytes) -> None:
         """Keep a body that is one document; beyond the cap it is given up, never buffered without end."""
         self._body_left -= len(chunk)
@@ -321,9 +323,12 @@ def _short_way(recorder: Recorder, framing: Framing, parser: wire.Format) -> Rea
     feed, parse, clock = framing.feed, parser.feed, recorder.clock
 
     def read(chunk: bytes) -> None:
-        recorder.now = clock()
-        for frame in feed(chunk):
-            parse(frame)
+        try:
+            recorder.now = clock()
+            for frame in feed(chunk):
+                parse(frame)
+        except Exception as error:  # noqa: BLE001 - the guard, without a call of its own
+            failed("tap.feed", error)
 
     return read
 

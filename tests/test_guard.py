@@ -167,29 +167,3 @@ def test_even_a_recursion_error_stops_here(swallow):
         raise RecursionError
 
     assert _guard.guarded("wire")(endless)() is None
-
-
-class Read:
-    """What `guarded_reader` is for: an object that changes how it decodes as it goes."""
-
-    feed = _guard.guarded_reader("reading")
-
-    def __init__(self, decode):
-        self._decode = decode
-
-
-def test_a_guarded_reader_hands_bytes_to_whatever_decodes_now():
-    got = []
-    read = Read(got.append)
-    feed = read.feed
-    feed(b"one")
-    read._decode = lambda chunk: got.append(chunk.upper())
-    feed(b"two")
-
-    assert got == [b"one", b"TWO"]
-
-
-def test_a_guarded_reader_never_raises(swallow):
-    Read(int).feed(b"seven")
-
-    assert _guard.counts() == {"reading": 1}

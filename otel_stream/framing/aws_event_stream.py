@@ -59,6 +59,13 @@ class EventStreamDecoder:
         """Return the messages completed by `chunk`, which may end anywhere."""
         if self._skip or self._broken:
             chunk = self._without_skipped(chunk)
+        elif not self._held and PRELUDE_BYTES + _TRAILER_BYTES <= (size := len(chunk)) <= self._max_bytes:
+            # The usual read, one message with headers that came before, comes once per token.
+            total, headers, _ = _prelude(chunk)
+            payload, end = PRELUDE_BYTES + headers, size - _TRAILER_BYTES
+            known = self._known.get(chunk[PRELUDE_BYTES:payload]) if payload <= end else None
+            if known is not None and total == size and crc32(chunk[:end]) == _u32(chunk, end)[0]:
+                return [EventStreamMessage(known.event, chunk[payload:end] or known.raw, known.kind)]
         if self._held:
             self._held += chunk
             if len(self._held) < self._needed:

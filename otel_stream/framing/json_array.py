@@ -47,6 +47,11 @@ class JSONArrayDecoder:
 
     def feed(self, chunk: bytes) -> list[Payload]:
         """Return the elements completed by `chunk`, which may end anywhere."""
+        if self._depth == self._base and not self._in_string:
+            # The usual read, one element and what stands between two, comes once per token.
+            element = chunk.strip(_BETWEEN)
+            if element[:1] == b"{" and len(element) <= self._max_bytes and _is_json(element):
+                return [Payload(element)]
         found: list[Payload] = []
         start = 0
         if not self._in_string:

@@ -78,6 +78,8 @@ class SSEDecoder:
             if chunk[start : start + 6] == b"data: " and len(chunk) <= self._max_bytes:
                 data = chunk[start + 6 : end]
                 name = chunk[7 : start - 1] if start else b""
+                if name and name[-1] == _CR:
+                    name = name[:-1]
                 if _LF not in data and _CR not in data and _CR not in name:
                     event = self._name(name) if name else ""
                     return [ServerSentEvent(event or "message", data, self._id, self.retry)]

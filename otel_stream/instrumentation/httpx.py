@@ -114,17 +114,20 @@ class _Watched:
         if self._tap is not None:
             REAPER.drop(self._tap)
 
-    def _feed(self) -> Callable[[bytes], None]:
-        return _pass_by if self._tap is None else self._tap.feed
-
     def _end(self, ending: Ending, error: BaseException | None = None) -> None:
         tap, self._tap = self._tap, None
         if tap is not None:
             REAPER.end(tap, ending, error)
 
 
-def _pass_by(_: bytes) -> None:
-    """What a stream is read for after it was closed is for its host alone."""
+class _Nobody:
+    """In the tap's place once it was let go of: what is read after the stream was closed is for its host."""
+
+    def feed(self, chunk: bytes) -> None:
+        """Nobody looks at it."""
+
+
+_NOBODY = _Nobody()
 
 
 @functools.cache
@@ -133,10 +136,10 @@ def sync_stream(module: ModuleType) -> type:
 
     class WatchedStream(_Watched, module.SyncByteStream):  # type: ignore[misc,name-defined]  # any fork's
         def __iter__(self) -> Iterator[bytes]:
-            feed = self._feed()
+            tap = self._tap or _NOBODY
             try:
                 for chunk in self._stream:
-                    feed(chunk)
+                    tap.feed(chunk)
                     yield chunk
             except BaseException as error:
                 self._end(ending_of(error), error)
@@ -156,11 +159,11 @@ def async_stream(module: ModuleType) -> type:
 
     class WatchedAsyncStream(_Watched, module.AsyncByteStream):  # type: ignore[misc,name-defined]
         async def __aiter__(self) -> AsyncIterator[bytes]:
-            feed = self._feed()
+            tap = self._tap or _NOBODY
             stream = self._stream.__aiter__()
             try:
                 async for chunk in stream:
-                    feed(chunk)
+                    tap.feed(chunk)
                     yield chunk
             except BaseException as error:
                 self._end(ending_of(error), error)

@@ -15,7 +15,7 @@ import msgspec
 
 from otel_stream.bedrock import failure_in
 from otel_stream.facts import facts
-from otel_stream.loose import LooseDecoder, json_value
+from otel_stream.loose import NOT_JSON, LooseDecoder, json_value
 from otel_stream.meaning import CallFacts, Frame, Meaning, Request, Usage
 
 
@@ -76,6 +76,7 @@ class BedrockAgent:
         self._meaning = meaning
         self._given = 0
         self._made = 0
+        self._finished = False  # with the first piece: nothing but the end of the body tells the end
 
     @classmethod
     def recognise(cls, request: Request) -> CallFacts | None:
@@ -121,10 +122,15 @@ class BedrockAgent:
         self._meaning.skip("body")
 
     def _chunk(self, raw: bytes) -> None:
-        chunk = _CHUNK.decode(raw)
-        if chunk is not None and chunk.data:
+        try:
+            chunk = _CHUNK.strict(raw)
+        except NOT_JSON:
+            chunk = _CHUNK.bend(raw) or _Chunk()
+        if chunk.data:
             self._meaning.delta(chunk.data.decode("utf-8", "replace"))
-        self._meaning.finish(None)
+        if not self._finished:
+            self._finished = True
+            self._meaning.finish(None)
 
     def _trace(self, raw: bytes) -> None:
         trace = _TRACE.decode(raw) or _Trace()

@@ -15,7 +15,7 @@ import msgspec
 from otel_stream.bedrock import failure_in, model_of
 from otel_stream.facts import facts, settings
 from otel_stream.framing import Payload
-from otel_stream.loose import LooseDecoder, parse
+from otel_stream.loose import NOT_JSON, LooseDecoder, parse
 from otel_stream.meaning import CallFacts, Frame, Meaning, Request, Usage
 
 _METRICS = b'"amazon-bedrock-invocationMetrics"'
@@ -98,7 +98,11 @@ class BedrockInvoke:
         return chunk is not None and cls._dialect_of(chunk.data) is not None
 
     def feed(self, frame: Frame) -> None:
-        if frame.event != "chunk" or (chunk := _CHUNK.decode(frame.raw)) is None:
+        try:
+            chunk = _CHUNK.strict(frame.raw) if frame.event == "chunk" else None
+        except NOT_JSON:
+            chunk = _CHUNK.bend(frame.raw)
+        if chunk is None:
             self._other(frame)
             return
         raw = chunk.data
