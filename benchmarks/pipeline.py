@@ -7,13 +7,15 @@ import json
 import time
 import tracemalloc
 from collections.abc import Callable
+from typing import ClassVar
 
 import httpx
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
-from prometheus_client import CollectorRegistry
+from opentelemetry.trace import SpanKind
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from benchmarks._harness import Row, interleaved, shown
 from otel_stream import runtime
@@ -174,10 +176,81 @@ def _streams_us() -> float:
         return (time.process_time_ns() - before) / STREAMS / 1000
 
 
+class _ByHand:
+    """What is recorded of such a stream, written down with the plain APIs by somebody who knows it all.
+
+    The floor: nobody is asked for a request, no answer is read, nothing is priced or broadcast.
+    """
+
+    WHO: ClassVar = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": "gpt-4o-mini",
+        "server.address": "api.openai.com",
+        "server.port": 443,
+    }
+    LABELS = ("openai", "gpt-4o-mini", "unknown", "none")
+
+    def __init__(self) -> None:
+        self.tracer_provider = TracerProvider()
+        self.tracer_provider.add_span_processor(BatchSpanProcessor(_Nowhere()))
+        self.tracer = self.tracer_provider.get_tracer("by hand")
+        meter = MeterProvider([InMemoryMetricReader()]).get_meter("by hand")
+        self.official = [meter.create_histogram(name) for name in ("duration", "first", "input", "output")]
+        self.tokens = [meter.create_counter(name) for name in ("input", "output", "cost")]
+        registry, names = CollectorRegistry(), ("provider", "model", "agent", "tenant")
+        self.open = Gauge("open", "Streams in flight", names, registry=registry)
+        kinds = ("requests", "input", "output", "cost")
+        self.counters = [Counter(kind, "Counted at the end", names, registry=registry) for kind in kinds]
+        kinds = ("duration", "first")
+        self.seconds = [Histogram(kind, "Seconds", names, registry=registry) for kind in kinds]
+
+    def stream(self) -> None:
+        start = {**self.WHO, "gen_ai.request.stream": True, "source": "upstream", "conversation": "c"}
+        span = self.tracer.start_span("chat gpt-4o-mini", kind=SpanKind.CLIENT, attributes=start)
+        self.open.labels(*self.LABELS).inc()
+        span.add_event("started", {"request_id": "r", "model": "gpt-4o-mini", "provider": "openai"})
+        span.add_event("text_delta", {"chunks": 1, "length": 6})
+        span.add_event("completed", {"input_tokens": 11, "output_tokens": 7, "cost_usd": 0.1, "chunks": 1})
+        span.set_attributes(
+            {
+                "gen_ai.response.id": "chatcmpl-1",
+                "gen_ai.response.model": "gpt-4o-mini-2024-07-18",
+                "gen_ai.usage.input_tokens": 11,
+                "gen_ai.usage.output_tokens": 7,
+                "gen_ai.response.finish_reasons": ("stop",),
+                "outcome": "completed",
+                "cost_usd": 0.1,
+            }
+        )
+        for histogram in self.official:
+            histogram.record(0.1, self.WHO)
+        for counter in self.tokens:
+            counter.add(7, self.WHO)
+        for counter in self.counters:
+            counter.labels(*self.LABELS).inc()
+        for histogram in self.seconds:
+            histogram.labels(*self.LABELS).observe(0.1)
+        self.open.labels(*self.LABELS).dec()
+        span.end()
+
+
+def _by_hand_us() -> float:
+    by_hand = _ByHand()
+    by_hand.stream()
+    before = time.process_time_ns()
+    for _ in range(STREAMS):
+        by_hand.stream()
+    spent = time.process_time_ns() - before
+    by_hand.tracer_provider.shutdown()
+    return spent / STREAMS / 1000
+
+
 def _per_stream() -> list[Row]:
-    took = interleaved({"bare": _case(_streams_us), "tapped": _case(_streams_us, _Instrumented)}, 9)
-    added = took["tapped"] - took["bare"]
-    baseline = f"bare httpx request: {shown(took['bare'], 'µs')}"
+    cases = {"bare": _case(_streams_us), "by hand": _by_hand_us}
+    took = interleaved({**cases, "tapped": _case(_streams_us, _Instrumented)}, 15)
+    added, by_hand, bare = took["tapped"] - took["bare"], took["by hand"], took["bare"]
+    baseline = f"bare httpx request: {shown(bare, 'µs')}; its records by hand: {shown(by_hand, 'µs')}"
     what = "fixed cost of a stream of one token (span, metrics, pricing, batch processor)"
     return [Row.at_most(what, 150, added, "µs", baseline)]
 
