@@ -31,6 +31,31 @@ def decompressor(content_encoding: str) -> Decompress | None:
     return _Chain(steps) if steps else None
 
 
+class Decoded:
+    """Reads a body through its content coding. `read` gets what comes out, and may be changed at any time.
+
+    What cannot be decoded is told once to `unreadable`, which has to see to it that no more is fed.
+    """
+
+    def __init__(self, decompress: Decompress, unreadable: Callable[[Undecodable], None]) -> None:
+        self.read: Callable[[bytes], None] = _pass_by
+        self._decompress = decompress
+        self._unreadable = unreadable
+
+    def feed(self, chunk: bytes) -> None:
+        try:
+            chunk = self._decompress(chunk)
+        except Undecodable as error:
+            self._unreadable(error)
+            return
+        if chunk:
+            self.read(chunk)
+
+
+def _pass_by(_: bytes) -> None:
+    """Nobody reads yet."""
+
+
 class _Chain:
     """Decodes through each coding in turn and stops at a bomb."""
 

@@ -28,6 +28,7 @@ from otel_stream.orphans import Orphans
 from otel_stream.pricing import Pricer
 from otel_stream.processor import StreamSpanProcessor
 from otel_stream.recorder import Recorder
+from otel_stream.services import Services
 from otel_stream.spans import SpanWriter
 from otel_stream.stream import Policy, Sink, Stream
 from otel_stream.tap import Tap
@@ -83,10 +84,9 @@ class Runtime:
         """Requests to anywhere that went through a client tap, for `otel-stream doctor`."""
         self.opened = 0
         """Those, and calls of the gateway's, that turned out to be streams."""
-        self._closers: list[Callable[[], object]] = []
-        self._start_tail()
-        self.metrics = self._counters(registry) if self.settings.prometheus else None
-        self.live_server = self._live(registry, status) if self.settings.live != "off" else None
+        self._services = Services(self.settings, self.processor, registry=registry, status=status)
+        self.metrics = self._services.metrics
+        self.live_server = self._services.live_server
         self._watch = Watch(self._look_over)
         if self.metrics is not None and self.metrics.waits:
             self._watch.wake()
@@ -175,45 +175,13 @@ class Runtime:
         else:
             self.spans.open(recorder, _parent(call))
         self._watch.wake()
-        if self._tail_waits:
+        if self._services.tail_waits:
             with guard("tail"):
-                self._start_tail()
+                self._services.start_tail()
         recorder.start()
         return recorder
 
     # -- what runs beside the streams ----------------------------------------------------------------
-
-    def _start_tail(self) -> None:
-        """Where it is wanted; again with a forked child's first stream, its thread stayed with the parent."""
-        self._tail_waits = False
-        if target := self.settings.tail:
-            from otel_stream.live import tail_writer  # noqa: PLC0415 - only where it is wanted
-
-            self._closers.append(tail_writer.start(self.broadcaster, target, text=self.settings.live_text))
-
-    def _live(self, registry: Any, status: Callable[[], bytes] | None) -> Any:
-        from otel_stream.live.server import serve  # noqa: PLC0415 - only where it is wanted
-
-        metrics = None
-        if self.metrics is not None:
-            from prometheus_client import REGISTRY  # noqa: PLC0415 - loaded by now
-
-            from otel_stream.live.scrape import metrics_of  # noqa: PLC0415
-
-            metrics = metrics_of(registry or REGISTRY)
-        server = serve(self.processor, self.settings, metrics=metrics, status=status)
-        if server is not None:
-            self._closers.append(server.close)
-        return server
-
-    def _counters(self, registry: Any) -> Any:
-        from otel_stream.metrics.process import ProcessMetrics  # noqa: PLC0415 - 0.1 s, where it is wanted
-
-        metrics = ProcessMetrics(
-            registry, self.settings, find=self.processor.find, broadcaster=self.broadcaster
-        )
-        self._closers.append(metrics.close)
-        return metrics
 
     def _attach(self, provider: trace.TracerProvider) -> None:
         """Have other instrumentations' spans told to the processor, where there is an SDK to tell them."""
@@ -238,9 +206,7 @@ class Runtime:
         """Begin anew in a forked child, which has none of its parent's threads, nor its streams."""
         self.orphans = Orphans()
         self._watch.restart()
-        self._tail_waits = True
-        if self.metrics is not None:
-            self.metrics.forked()
+        self._services.forked()
 
     @guarded("flush")
     def flush(self) -> None:
@@ -256,9 +222,7 @@ class Runtime:
         for stream in self.processor.streams():
             with guard("shutdown"):
                 stream.end("abandoned")
-        while self._closers:
-            with guard("shutdown"):
-                self._closers.pop()()
+        self._services.close()
         self.client_metrics.shutdown()
         self.processor.shutdown()
         self.broadcaster.close()

@@ -1,24 +1,28 @@
-"""Chunks that are like the last one but for their text: read by comparing bytes, without parsing them.
+"""The short way of a stream: readers that run once per token, between the tap and the recorder.
 
-Between the tap and the recorder. Most chunks of an answer differ in one JSON string alone, the next piece of
-text. Such a chunk was parsed before; a stencil keeps what stood around its text. What stands there in a chunk
-that fits is one whole JSON string or the chunk is parsed, so nothing else of it can have changed.
+Chunks that are like the last one but for their text are read by comparing bytes, without parsing them. Most
+of an answer's differ in one JSON string alone, the next piece of text. Such a chunk was parsed before; a
+stencil keeps what stood around its text. What stands there in a chunk that fits is one whole JSON string or
+the chunk is parsed, so nothing else of it can have changed.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
 from otel_stream import wire
 from otel_stream._guard import failed
 from otel_stream.events import Channel
+from otel_stream.framing import Framing
 from otel_stream.framing.sse import SSEDecoder
 from otel_stream.loose import NOT_JSON
 from otel_stream.recorder import Recorder
+
+Reader: TypeAlias = Callable[[bytes], None]
 
 MAX_PIECE = 4096  # bytes of a piece of text, quotes included; longer ones are parsed
 PATIENCE = 32  # chunks that are parsed before a stencil is cut; it costs as much as it saves on sixty
@@ -39,7 +43,24 @@ class Stencil(NamedTuple):
     choice: int
 
 
-def reader(recorder: Recorder, framing: SSEDecoder, parser: wire.Format) -> Callable[[bytes], None]:
+def short_way(recorder: Recorder, framing: Framing, parser: wire.Format) -> Reader:
+    """Return the reader for the rest of a stream whose first frames have been read. It never raises."""
+    if type(parser) in wire.PLAIN and isinstance(framing, SSEDecoder):
+        return reader(recorder, framing, parser)
+    feed, parse, clock = framing.feed, parser.feed, recorder.clock
+
+    def read(chunk: bytes) -> None:
+        try:
+            recorder.now = clock()
+            for frame in feed(chunk):
+                parse(frame)
+        except Exception as error:  # noqa: BLE001 - the guard, without a call of its own
+            failed("tap.feed", error)
+
+    return read
+
+
+def reader(recorder: Recorder, framing: SSEDecoder, parser: wire.Format) -> Reader:
     """Return the reader for the rest of a stream whose format is one of `wire.PLAIN`.
 
     It runs once per token, so the common case is written out in one piece, the guard included.

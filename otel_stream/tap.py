@@ -14,23 +14,21 @@ from typing import TypeAlias
 import msgspec
 
 from otel_stream import prompts, stencil, wire
-from otel_stream._guard import failed, guarded, guarded_step, skipped
-from otel_stream.decompress import Decompress, Undecodable, decompressor
+from otel_stream._guard import guarded, guarded_step, skipped
+from otel_stream.decompress import Decoded, Undecodable, decompressor
+from otel_stream.document import Document, read_answer, read_error
 from otel_stream.facts import facts, provider_request_id
-from otel_stream.failures import error_document, read_failure
 from otel_stream.framing import DEFAULT_MAX_FRAME_BYTES, Framing
 from otel_stream.framing.sse import SSEDecoder
 from otel_stream.framing.undeclared import BY_CONTENT_TYPE, Undeclared
-from otel_stream.meaning import CallFacts, Failure, Frame, Meaning, Request
+from otel_stream.meaning import CallFacts, Frame, Meaning, Request
 from otel_stream.opening import Opening
 from otel_stream.outcome import HTTP_ERROR
 from otel_stream.recorder import Ending, Recorder
+from otel_stream.stencil import Reader
 
 SNIFFED_FRAMES = 4  # frames looked at before an unknown stream is left alone; some begin with a ping
-MAX_ERROR_BYTES = 64 << 10  # of an error body; providers' are below 4 KiB
 
-
-Reader: TypeAlias = Callable[[bytes], None]
 OpenStream: TypeAlias = Callable[[CallFacts, "float | None"], Recorder]
 """Opens (starts) a recorder; the float is when the exchange began, by the recorder's clock, if not now."""
 
@@ -39,9 +37,9 @@ class Tap:
     """One HTTP exchange. Not thread-safe; `end` may come from anywhere and counts once."""
 
     __slots__ = (
-        "_began", "_body", "_body_left", "_capture", "_decompress", "_ended", "_format", "_framing",
-        "_is_told", "_lazy", "_max_frame", "_open", "_parser", "_read", "_request", "_sniffs", "facts",
-        "feed", "ignored", "recorder", "status",
+        "_began", "_capture", "_decoded", "_document", "_ended", "_format", "_framing", "_is_told", "_lazy",
+        "_max_frame", "_open", "_parser", "_request", "_sniffs", "facts", "feed", "ignored", "recorder",
+        "status",
     )  # fmt: skip
 
     def __init__(
@@ -75,12 +73,10 @@ class Tap:
         self._format: type[wire.Format] | None = None
         self._parser: wire.Format | None = None
         self._framing: Framing | None = None
-        self._decompress: Decompress | None = None
-        self._body: list[bytes] = []
-        self._body_left = max_frame_bytes
+        self._decoded: Decoded | None = None
+        self._document: Document | None = None  # an error's body
         self._sniffs = SNIFFED_FRAMES
         self._ended = False
-        self._read: Reader = _pass_by
         self.feed: Reader = _pass_by
         """The host read these bytes of the body. Never raises. Another one as the answer takes shape, so it
         is to be looked up for each chunk."""
@@ -133,8 +129,8 @@ class Tap:
             if not self.ignored:
                 self._drain()
         finally:
-            self.feed = self._read = _pass_by
-            self._parser = self._framing = self._decompress = None
+            self.feed = _pass_by
+            self._parser = self._framing = self._decoded = self._document = None
             if self.recorder is not None:
                 self.recorder.end(ending, error)
 
@@ -154,20 +150,20 @@ class Tap:
     def _ignore(self) -> None:
         self.ignored = True
         self._request = None
-        self.feed = self._read = _pass_by
+        self.feed = _pass_by
 
     def _note_head(self, recorder: Recorder, headers: Mapping[str, str]) -> None:
         recorder.status = self.status
         recorder.provider_request_id = provider_request_id(headers)
         if self.status >= HTTP_ERROR:
-            self._body_left = MAX_ERROR_BYTES
             recorder.attributes["error_header"] = (
                 headers.get("x-amzn-errortype", "").partition(":")[0] or None
             )
 
     def _reader_for(self, kind: str) -> Reader:
         if self.status >= HTTP_ERROR:
-            return self._feed_body
+            self._document = Document()
+            return self._feed_document
         asked_for = self.facts is not None and self.facts.streaming
         declared = BY_CONTENT_TYPE.get(kind)
         self._framing = Undeclared(self._max_frame, asked_for=asked_for, declared=declared)
@@ -175,9 +171,10 @@ class Tap:
 
     def _switch(self, reader: Reader) -> None:
         """From now on `reader` gets the decoded bytes."""
-        self._read = reader
-        if self._decompress is None:
+        if self._decoded is None:
             self.feed = reader
+        else:
+            self._decoded.read = reader
 
     # -- content decoding -------------------------------------------------------------------------------
 
@@ -186,28 +183,24 @@ class Tap:
         if not encoding:
             return
         try:
-            self._decompress = decompressor(encoding)
+            decompress = decompressor(encoding)
         except Undecodable as error:
             self._unreadable(error)
             return
-        if self._decompress is not None:
-            self.feed = self._feed_compressed
+        if decompress is not None:
+            self._decoded = Decoded(decompress, self._unreadable)
+            self._decoded.read = self.feed
+            self.feed = self._feed_decoded
 
     @guarded_step("tap.feed")
-    def _feed_compressed(self, chunk: bytes) -> None:
-        assert self._decompress is not None  # noqa: S101 - set together with this method
-        try:
-            chunk = self._decompress(chunk)
-        except Undecodable as error:
-            self._unreadable(error)
-            return
-        if chunk:
-            self._read(chunk)
+    def _feed_decoded(self, chunk: bytes) -> None:
+        assert self._decoded is not None  # noqa: S101 - set together with this method
+        self._decoded.feed(chunk)
 
     def _unreadable(self, error: Undecodable) -> None:
         """Pass the rest of the body by; the recorder still tells that and how the exchange ended."""
         skipped("tap.undecodable")
-        self.feed = self._read = _pass_by
+        self.feed = _pass_by
         if self.recorder is not None:
             self.recorder.attributes["undecodable"] = str(error)
 
@@ -223,11 +216,11 @@ class Tap:
             if self.ignored:
                 return
             self._frame(frame)
-        if self._parser is not None and self.recorder is not None and self._read == self._feed_frames:
+        if self._parser is not None and self.recorder is not None and not self.ignored:
             framing = self._framing
             if isinstance(framing, Undeclared) and framing.framing is not None:
                 self._framing = framing = framing.framing
-            self._switch(_short_way(self.recorder, framing, self._parser))
+            self._switch(stencil.short_way(self.recorder, framing, self._parser))
 
     def _frame(self, frame: Frame) -> None:
         """Find the format if the request told none; from there on frames go straight to it."""
@@ -264,20 +257,13 @@ class Tap:
         assert self.recorder is not None  # noqa: S101 - opened above
         return self.recorder
 
-    # -- documents -----------------------------------------------------------------------------------------
-
     @guarded_step("tap.feed")
-    def _feed_body(self, chunk: bytes) -> None:
-        """Keep a body that is one document; beyond the cap it is given up, never buffered without end."""
-        self._body_left -= len(chunk)
-        if self._body_left < 0:
-            skipped("tap.body_too_large")
-            self._body = []
-            self._switch(_pass_by)
-            return
+    def _feed_document(self, chunk: bytes) -> None:
+        assert self._document is not None  # noqa: S101 - set together with this method
         if self.recorder is not None:
             self.recorder.tick()
-        self._body.append(chunk)
+        if not self._document.add(chunk):
+            self._switch(_pass_by)
 
     # -- the end -------------------------------------------------------------------------------------------
 
@@ -286,14 +272,14 @@ class Tap:
 
         A host that reads lines may never read the empty one after the last event.
         """
-        if self._framing is not None:
+        if self._document is not None:
+            if self.recorder is not None:
+                read_error(self.recorder, self._document.take())
+        elif self._framing is not None:
             self._drain_frames(self._framing)
-        body = self._framing.document if isinstance(self._framing, Undeclared) else b"".join(self._body)
-        self._body = []
-        if self.status >= HTTP_ERROR:
-            self._read_error(body)
-        elif body.strip() and self._format is not None:
-            self._read_document(self._format, body)
+            document = self._framing.document if isinstance(self._framing, Undeclared) else b""
+            if document.strip() and self._format is not None:
+                read_answer(self._format, self._meaning(), document)
 
     def _drain_frames(self, framing: Framing) -> None:
         if self.recorder is not None:
@@ -302,35 +288,6 @@ class Tap:
             self._frame(frame)
         if framing.dropped:
             skipped("framing.dropped")
-
-    def _read_error(self, body: bytes) -> None:
-        if self.recorder is not None:
-            header = self.recorder.attributes.pop("error_header", None)
-            failure = read_failure(body, header if isinstance(header, str) else None)
-            self.recorder.error(failure or Failure(None, None, None))
-
-    def _read_document(self, format: type[wire.Format], body: bytes) -> None:
-        if (failure := error_document(body)) is not None:
-            self._meaning().error(failure)
-        else:
-            format(self._meaning()).whole(body)
-
-
-def _short_way(recorder: Recorder, framing: Framing, parser: wire.Format) -> Reader:
-    """Return the reader for the rest of a stream: it runs once per token, so it is as short as it can be."""
-    if type(parser) in wire.PLAIN and isinstance(framing, SSEDecoder):
-        return stencil.reader(recorder, framing, parser)
-    feed, parse, clock = framing.feed, parser.feed, recorder.clock
-
-    def read(chunk: bytes) -> None:
-        try:
-            recorder.now = clock()
-            for frame in feed(chunk):
-                parse(frame)
-        except Exception as error:  # noqa: BLE001 - the guard, without a call of its own
-            failed("tap.feed", error)
-
-    return read
 
 
 def _pass_by(_: bytes) -> None:

@@ -14,10 +14,11 @@ from answers import EVENT_STREAM, JSON, sse
 from recording import Recording
 
 from otel_stream import _guard
+from otel_stream.document import MAX_ERROR_BYTES
 from otel_stream.events import Completed, Error, Started
 from otel_stream.meaning import Request
 from otel_stream.semconv import INPUT_MESSAGES
-from otel_stream.tap import MAX_ERROR_BYTES, SNIFFED_FRAMES, Tap
+from otel_stream.tap import SNIFFED_FRAMES, Tap
 
 URL = "https://api.openai.com/v1/chat/completions"
 ASKED = {"model": "gpt-4o", "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
@@ -188,10 +189,11 @@ def test_the_kind_of_an_error_may_stand_in_a_header():
 
 
 def test_an_error_page_without_end_is_given_up():
+    before = _guard.counts().get("tap.body_too_large", 0)
     exchange = Exchange().answer(b"<", *[b"x" * 1000] * (MAX_ERROR_BYTES // 1000 + 9), status=502, headers={})
 
     assert (exchange.last.outcome, exchange.last.error_type) == ("error", "502")
-    assert exchange.tap._body == []
+    assert _guard.counts()["tap.body_too_large"] == before + 1
 
 
 # -- bodies --------------------------------------------------------------------------------------------------
