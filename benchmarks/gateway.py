@@ -24,7 +24,7 @@ from benchmarks.pipeline import REQUEST
 
 ROOT = Path(__file__).parents[1]
 STREAMS, CHUNKS, PAUSE = 100, 300, 0.01  # an answer of 300 tokens in 3 s
-ROUNDS = 5
+ROUNDS = 11
 START_SECONDS = 30
 TICKS = os.sysconf("SC_CLK_TCK")
 

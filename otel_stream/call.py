@@ -212,6 +212,7 @@ class CallContext:
     def end(self) -> None:
         """The call is over; only the first call counts. Streams may outlive it."""
         self._ended = True
+        self._metadata = dict  # asked for by now; what it was is mostly a method of whoever holds this call
         if self.outer is None:
             for stream in tuple(self._streams.values()):
                 stream.call_over = True

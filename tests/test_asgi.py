@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import weakref
 
 import pytest
 from opentelemetry.instrumentation.utils import suppress_instrumentation
@@ -13,6 +15,7 @@ from watching import watching
 
 from otel_stream import call, served
 from otel_stream.asgi import StreamMiddleware, lower
+from otel_stream.meaning import CallFacts
 
 BODY = json.dumps({"model": "gpt-5", "stream": True}).encode()
 START = {
@@ -177,6 +180,50 @@ async def test_a_send_that_fails_is_a_hang_up_and_the_hosts_own_error(watched):
         await StreamMiddleware(streaming(START, *map(part, CHAT)))(scope(), server.receive, server.send)
 
     assert (caught.value is error, watched.outcomes) == (True, ["cancelled"])
+
+
+class Uvicorns(Server):
+    """A server whose `send` is taken for uvicorn's: it passes over what nobody is there to get."""
+
+    __module__ = "uvicorn.protocols.http.some_impl"
+
+    def __init__(self):
+        super().__init__()
+        self.handed_out = []
+
+    def send(self, message):
+        sending = super().send(message)
+        self.handed_out.append(sending)
+        return sending
+
+
+@pytest.mark.parametrize(("server", "short"), [(Server, 0), (Uvicorns, 1)])
+async def test_what_an_upstream_stream_tells_goes_to_uvicorns_send_without_a_detour(watched, server, short):
+    server, own = server(), []
+
+    async def app(scope, receive, send):
+        await receive()
+        upstream = watched.runtime.open_stream(CallFacts("openai", "chat", "gpt-5", "openai_chat"))
+        for message in [START, part(b"looked at"), part(b"passed on"), LAST]:
+            sending = send(message)
+            own.append(sending in getattr(server, "handed_out", ()))
+            await sending
+        upstream.end("eof")
+
+    await StreamMiddleware(app)(scope(), server.receive, server.send)
+
+    assert (own, len(server.sent)) == ([False, False, bool(short), False], 4)
+
+
+async def test_a_call_that_is_over_leaves_nothing_to_the_garbage_collector(watched):
+    seen, server = [], Server()
+    gc.disable()
+    try:
+        await StreamMiddleware(streaming(START, LAST, seen=seen))(scope(), server.receive, server.send)
+        gone = weakref.ref(seen.pop())
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 async def test_a_cancelled_call_is_cancelled(watched):
