@@ -7,6 +7,7 @@ some minutes. Later runs take about five.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import statistics
 import subprocess
@@ -132,13 +133,16 @@ def _time(results: list[report.Result], rounds: int) -> None:
 
 def _slope(took: dict[tuple[str, str, str], list[float]], peer: Peer) -> report.Times:
     """Return what a chunk and a stream cost, from the difference of long and short streams, in us."""
-    median = {
-        key[1:]: statistics.median(values) / 1000 for key, values in took.items() if key[0] == peer.name
-    }
-    chunk = {
-        mode: (median[mode, "long"] - median[mode, "short"]) / (peer.chunks - SHORT) for mode in ("off", "on")
-    }
-    fixed = {mode: median[mode, "short"] - SHORT * chunk[mode] for mode in ("off", "on")}
+    names = [(mode, length) for mode in ("off", "on") for length in ("short", "long")]
+    turns = zip(*(took[(peer.name, *name)] for name in names), strict=True)
+    each = [_of_turn(dict(zip(names, values, strict=True)), peer.chunks) for values in turns]
+    return report.Times(*map(statistics.median, zip(*map(dataclasses.astuple, each), strict=True)))
+
+
+def _of_turn(ns: dict[tuple[str, str], float], chunks: int) -> report.Times:
+    """Return the same of one turn, whose four runs had the machine at about one speed."""
+    chunk = {mode: (ns[mode, "long"] - ns[mode, "short"]) / (chunks - SHORT) / 1000 for mode in ("off", "on")}
+    fixed = {mode: ns[mode, "short"] / 1000 - SHORT * chunk[mode] for mode in ("off", "on")}
     return report.Times(
         bare=chunk["off"],
         added=chunk["on"] - chunk["off"],

@@ -29,9 +29,11 @@ def _chunk(**members: object) -> bytes:
     return b"data: " + json.dumps(chunk, separators=(",", ":")).encode() + b"\n\n"
 
 
-TOKEN = _chunk(
-    choices=[{"index": 0, "delta": {"content": " token"}, "logprobs": None, "finish_reason": None}]
-)
+TOKENS = [
+    _chunk(choices=[{"index": 0, "delta": {"content": text}, "logprobs": None, "finish_reason": None}])
+    for text in (" once", " upon", " a", " time", " there", " was", " the", " token")
+]
+"""In turns: LiteLLM breaks a stream off that says the same a hundred times."""
 END = [
     _chunk(choices=[{"index": 0, "delta": {}, "logprobs": None, "finish_reason": "stop"}]),
     _chunk(usage={"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}),

@@ -14,13 +14,13 @@ CACHE = ROOT / ".cache" / "peers"
 
 
 class InstallError(RuntimeError):
-    """pip could not install a peer; the message is its last line."""
+    """A peer could not be installed; the message is the installer's last line."""
 
 
 def python(peer: Peer) -> Path:
     """Return the Python of the peer's environment, which is made first if need be; says what it installs.
 
-    Raises: InstallError when pip fails; the others can be measured all the same.
+    Raises: InstallError when that fails; the others can be measured all the same.
     """
     folder = CACHE / peer.name
     wanted = hashlib.sha256("\n".join((sys.version, *peer.requirements)).encode()).hexdigest()
@@ -35,7 +35,8 @@ def python(peer: Peer) -> Path:
 
 def _install(folder: Path, requirements: tuple[str, ...]) -> None:
     words = [word for requirement in requirements for word in shlex.split(requirement)]
-    command = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    done = subprocess.run([*command, *words], capture_output=True, text=True, check=False)
+    # uv, since pip gives up on OpenLIT's dependencies.
+    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", folder / "bin" / "python"]
+    done = subprocess.run([*command, *words], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise InstallError((done.stderr.strip().splitlines() or ["pip failed"])[-1])
+        raise InstallError((done.stderr.strip().splitlines() or ["uv failed"])[-1])
