@@ -7,9 +7,7 @@ some minutes. Later runs take about five.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
-import statistics
 import subprocess
 import sys
 from collections import defaultdict
@@ -22,6 +20,7 @@ from benchmarks.peers.venvs import InstallError, python
 
 ROUNDS = 9
 SHORT = 10
+KINDS = ("sync", "async", "raw")
 SCENARIOS = (
     "normal", "no usage", "early break", "cancel", "reset", "mid-stream error", "429", "malformed",
     "raw pass-through", "live visibility",
@@ -108,41 +107,47 @@ def _record(results: list[report.Result]) -> None:
 
 
 def _time(results: list[report.Result], rounds: int) -> None:
-    """Let all processes take turns: with and without the instrumentation, long and short streams."""
-    pairs = {
-        result.peer.name: {mode: Worker(result.python, result.peer, mode) for mode in ("off", "on")}
-        for result in _usable(results)
-    }
-    for kind in ("sync", "async", "raw"):
-        took: dict[tuple[str, str, str], list[float]] = defaultdict(list)
-        for turn in range(rounds + 1):
-            _say(f"CPU, {kind}: round {turn} of {rounds}")
-            for result in _usable(results):
-                for mode, worker in pairs[result.peer.name].items():
-                    for length in ("short", "long"):
-                        chunks = SHORT if length == "short" else result.peer.chunks
-                        cost = worker.ask(what=kind, chunks=chunks)
-                        if turn:  # the first is to warm up
-                            took[result.peer.name, mode, length].append(cost)
+    """Measure each with and without its instrumentation, in new processes each round."""
+    took: dict[tuple[str, str], list[dict[tuple[str, str], float]]] = defaultdict(list)
+    for turn in range(1, rounds + 1):
         for result in _usable(results):
-            result.times[kind] = _slope(took, result.peer)
-    for workers in pairs.values():
+            _say(f"CPU, round {turn} of {rounds}: {result.peer.title}")
+            for kind, ns in _round(result).items():
+                took[result.peer.name, kind].append(ns)
+    for result in _usable(results):
+        for kind in KINDS:
+            result.times[kind] = _slope(took[result.peer.name, kind], result.peer)
+
+
+def _round(result: report.Result) -> dict[str, dict[tuple[str, str], float]]:
+    """Return CPU ns by (mode, length) for each kind.
+
+    One process is faster than the next by the addresses it happens to get, so none is used for long.
+    """
+    lengths = {"short": SHORT, "long": result.peer.chunks}
+    workers = {mode: Worker(result.python, result.peer, mode) for mode in ("off", "on")}
+    found: dict[str, dict[tuple[str, str], float]] = {}
+    for kind in KINDS:
         for worker in workers.values():
-            worker.stop()
+            worker.ask(what=kind, chunks=SHORT)  # to warm up
+        found[kind] = {
+            (mode, length): worker.ask(what=kind, chunks=chunks)
+            for length, chunks in lengths.items()
+            for mode, worker in workers.items()
+        }
+    for worker in workers.values():
+        worker.stop()
+    return found
 
 
-def _slope(took: dict[tuple[str, str, str], list[float]], peer: Peer) -> report.Times:
-    """Return what a chunk and a stream cost, from the difference of long and short streams, in us."""
-    names = [(mode, length) for mode in ("off", "on") for length in ("short", "long")]
-    turns = zip(*(took[(peer.name, *name)] for name in names), strict=True)
-    each = [_of_turn(dict(zip(names, values, strict=True)), peer.chunks) for values in turns]
-    return report.Times(*map(statistics.median, zip(*map(dataclasses.astuple, each), strict=True)))
+def _slope(turns: list[dict[tuple[str, str], float]], peer: Peer) -> report.Times:
+    """Return what a chunk and a stream cost, from the difference of long and short streams, in us.
 
-
-def _of_turn(ns: dict[tuple[str, str], float], chunks: int) -> report.Times:
-    """Return the same of one turn, whose four runs had the machine at about one speed."""
-    chunk = {mode: (ns[mode, "long"] - ns[mode, "short"]) / (chunks - SHORT) / 1000 for mode in ("off", "on")}
-    fixed = {mode: ns[mode, "short"] / 1000 - SHORT * chunk[mode] for mode in ("off", "on")}
+    The fastest round of each counts: a machine shared with others is slower for seconds at a time.
+    """
+    us = {name: min(turn[name] for turn in turns) / 1000 for name in turns[0]}
+    chunk = {mode: (us[mode, "long"] - us[mode, "short"]) / (peer.chunks - SHORT) for mode in ("off", "on")}
+    fixed = {mode: us[mode, "short"] - SHORT * chunk[mode] for mode in ("off", "on")}
     return report.Times(
         bare=chunk["off"],
         added=chunk["on"] - chunk["off"],
@@ -167,4 +172,5 @@ def _say(what: str) -> None:
     print(what, file=sys.stderr, flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -83,9 +83,7 @@ def _openlit(observed: Observed) -> None:
 
     trace.set_tracer_provider(observed.tracer_provider)
     metrics.set_meter_provider(observed.meter_provider)
-    openlit.init(
-        tracer=trace.get_tracer("openlit"), meter=metrics.get_meter("openlit"), collect_gpu_stats=False
-    )
+    openlit.init(disable_events=True)  # it takes the providers that there are
 
 
 def _logfire(observed: Observed) -> None:
