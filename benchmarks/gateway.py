@@ -24,7 +24,7 @@ from benchmarks.pipeline import REQUEST
 
 ROOT = Path(__file__).parents[1]
 STREAMS, CHUNKS, PAUSE = 100, 300, 0.01  # an answer of 300 tokens in 3 s
-PAIRS, ROUNDS = 6, 2  # one process is faster than the next by the addresses it happens to get
+PAIRS, ROUNDS = 6, 2  # pairs of processes, and rounds that count with each
 START_SECONDS = 30
 TICKS = os.sysconf("SC_CLK_TCK")
 

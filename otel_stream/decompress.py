@@ -37,8 +37,13 @@ class Decoded:
     What cannot be decoded is told once to `unreadable`, which has to see to it that no more is fed.
     """
 
-    def __init__(self, decompress: Decompress, unreadable: Callable[[Undecodable], None]) -> None:
-        self.read: Callable[[bytes], None] = _pass_by
+    def __init__(
+        self,
+        decompress: Decompress,
+        read: Callable[[bytes], None],
+        unreadable: Callable[[Undecodable], None],
+    ) -> None:
+        self.read = read
         self._decompress = decompress
         self._unreadable = unreadable
 
@@ -50,10 +55,6 @@ class Decoded:
             return
         if chunk:
             self.read(chunk)
-
-
-def _pass_by(_: bytes) -> None:
-    """Nobody reads yet."""
 
 
 class _Chain:

@@ -67,7 +67,7 @@ class Services:
         if self.metrics is not None:
             from prometheus_client import REGISTRY  # noqa: PLC0415 - loaded by now
 
-            from otel_stream.live.scrape import metrics_of  # noqa: PLC0415
+            from otel_stream.live.scrape import metrics_of  # noqa: PLC0415 - likewise
 
             metrics = metrics_of(registry or REGISTRY)
         server = serve(self._processor, self._settings, metrics=metrics, status=status)

@@ -188,8 +188,7 @@ class Tap:
             self._unreadable(error)
             return
         if decompress is not None:
-            self._decoded = Decoded(decompress, self._unreadable)
-            self._decoded.read = self.feed
+            self._decoded = Decoded(decompress, self.feed, self._unreadable)
             self.feed = self._feed_decoded
 
     @guarded_step("tap.feed")

@@ -1,7 +1,7 @@
 """`python -m benchmarks.peers [--quick] [--only NAME]`: measure everybody, write docs/benchmarks.md.
 
 The first run installs each peer into an environment of its own below .cache/peers: 0.1 to 0.4 GB each,
-some minutes. Later runs take about five.
+some minutes. Later runs take about fifteen.
 """
 
 from __future__ import annotations
@@ -120,10 +120,7 @@ def _time(results: list[report.Result], rounds: int) -> None:
 
 
 def _round(result: report.Result) -> dict[str, dict[tuple[str, str], float]]:
-    """Return CPU ns by (mode, length) for each kind.
-
-    One process is faster than the next by the addresses it happens to get, so none is used for long.
-    """
+    """Return CPU ns by (mode, length) for each kind."""
     lengths = {"short": SHORT, "long": result.peer.chunks}
     workers = {mode: Worker(result.python, result.peer, mode) for mode in ("off", "on")}
     found: dict[str, dict[tuple[str, str], float]] = {}

@@ -47,12 +47,12 @@ class JSONArrayDecoder:
 
     def feed(self, chunk: bytes) -> list[Payload]:
         """Return the elements completed by `chunk`, which may end anywhere."""
+        found: list[Payload] = []
         if self._depth == self._base and not self._in_string:
             # The usual read, one element and what stands between two, comes once per token.
             element = chunk.strip(_BETWEEN)
-            if element[:1] == b"{" and len(element) <= self._max_bytes and _is_json(element):
-                return [Payload(element)]
-        found: list[Payload] = []
+            if element[:1] == b"{" and self._take(element, found):
+                return found
         start = 0
         if not self._in_string:
             if self._base is None:
