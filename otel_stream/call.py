@@ -17,6 +17,7 @@ from opentelemetry import baggage, context, propagate, trace
 from opentelemetry.context import Context
 
 from otel_stream import attribution
+from otel_stream.contextvar import assign, restore
 from otel_stream.events import Outcome
 from otel_stream.identity import NOBODY, Who, new_id
 from otel_stream.outcome import HTTP_ERROR, ending_of
@@ -245,13 +246,9 @@ def is_stale() -> bool:
 
 @contextlib.contextmanager
 def entered(call: CallContext) -> Iterator[CallContext]:
-    """Make `call` the current one for the block, and take no offence where the block ends elsewhere.
-
-    A coroutine that is closed by the garbage collector leaves its block in another context.
-    """
-    token = _current.set(call)
+    """Make `call` the current one for the block."""
+    token = assign(_current, call)
     try:
         yield call
     finally:
-        with contextlib.suppress(ValueError):
-            _current.reset(token)
+        restore(_current, token)

@@ -6,9 +6,10 @@ httpx over aiohttp, requests and botocore over urllib3.
 
 from __future__ import annotations
 
-import contextlib
 from contextvars import ContextVar, Token
 from types import TracebackType
+
+from otel_stream.contextvar import assign, restore
 
 _outermost: ContextVar[Riding | None] = ContextVar("otel_stream_riding", default=None)
 
@@ -27,16 +28,14 @@ class Riding:
 
     def __enter__(self) -> None:
         self._runs = True
-        self._token = _outermost.set(self)
+        self._token = assign(_outermost, self)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._runs = False
         if self._token is not None:
-            # A coroutine closed by the garbage collector leaves the block in another context.
-            with contextlib.suppress(ValueError):
-                _outermost.reset(self._token)
+            restore(_outermost, self._token)
 
     @property
     def runs(self) -> bool:

@@ -10,6 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
+from otel_stream.contextvar import COLLECTS_ANYWHERE
 from otel_stream.doctor.report import Finding, note, ok, problem
 from otel_stream.instrumentation.status import installed
 
@@ -33,7 +34,7 @@ GENAI_WORDS = (
 def findings(env: Mapping[str, str]) -> list[Finding]:
     """Return what there is to say of this environment's packages."""
     return [
-        ok("Python", f"{platform.python_version()} at {sys.executable}"),
+        _python(),
         *_parts(),
         _launcher(env),
         *_one_of("configurator", "OTEL_PYTHON_CONFIGURATOR", env),
@@ -47,6 +48,15 @@ def launcher(env: Mapping[str, str]) -> str | None:
     """Return `opentelemetry-instrument`: the one on the PATH, else the one beside this Python."""
     beside = Path(sys.executable).with_name(LAUNCHER)
     return shutil.which(LAUNCHER, path=env.get("PATH", "")) or (str(beside) if beside.exists() else None)
+
+
+def _python() -> Finding:
+    """Return which Python this is, and whether LiteLLM can crash it: see `otel_stream.contextvar`."""
+    told = f"{platform.python_version()} at {sys.executable}"
+    if COLLECTS_ANYWHERE and installed("litellm"):
+        told += "; LiteLLM sets contextvars in finalizers, of which Python before 3.12 may crash"
+        return note("Python", told, "run LiteLLM on Python 3.12 or newer")
+    return ok("Python", told)
 
 
 def _parts() -> list[Finding]:

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 from otel_stream._guard import guarded
+from otel_stream.contextvar import assign
 from otel_stream.instrumentation._hooks import Hook
 from otel_stream.instrumentation._tap import Held, begin
 from otel_stream.meaning import Request
@@ -106,7 +107,7 @@ def _followed(url: str) -> Tap | None:
     target, held = _redirect.get() or ("", None)
     if held is None or target != url:
         return None
-    _redirect.set(None)
+    assign(_redirect, None)
     answer = held()
     return None if answer is None else answer.take()
 
@@ -117,7 +118,7 @@ def _watch(tap: Tap, url: str, response: Any) -> None:
     location = response.get_redirect_location()
     if location and tap.recorder is not None:
         response._otel_stream_held = held = Held(tap)  # noqa: SLF001 - ours
-        _redirect.set((urljoin(url, location), weakref.ref(held)))
+        assign(_redirect, (urljoin(url, location), weakref.ref(held)))
         return
     headers = _lower(response.headers)
     whole = response._body  # noqa: SLF001 - set only when it has been read

@@ -33,6 +33,23 @@ def test_this_environment_is_well(found, subject):
     assert [level for level, *_ in found(subject)] == ["ok"]
 
 
+@pytest.mark.parametrize(
+    ("collects_anywhere", "versions", "level"),
+    [
+        (True, {"litellm": "1.106.0"}, "note"),
+        (False, {"litellm": "1.106.0"}, "ok"),
+        (True, {}, "ok"),
+    ],
+)
+def test_a_python_that_litellm_can_crash_is_told(found, monkeypatch, collects_anywhere, versions, level):
+    monkeypatch.setattr(packages, "COLLECTS_ANYWHERE", collects_anywhere)
+
+    ((told, text, cure),) = found("Python", versions=versions)
+
+    assert (told, sys.executable in text) == (level, True)
+    assert cure == ("run LiteLLM on Python 3.12 or newer" if level == "note" else "")
+
+
 def test_parts_that_are_missing_are_named(found):
     (told, missing) = found("OpenTelemetry", versions={"otel-stream": "1", "opentelemetry-api": "1.40"})
 

@@ -18,6 +18,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "requirements"))
+
+import compat  # noqa: E402 - beside what it reads, not in a package
+
 FOLDER = ROOT / ".cache" / "e2e"
 
 PACKAGES: dict[str, tuple[str, ...]] = {
@@ -70,6 +74,13 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
 """Environment → what its packages ask for and the tests have no use for."""
 
 
+NEWER_PYTHON: dict[str, tuple[str, ...]] = {"litellm": ("3.12", "3.13")}
+"""Environment → Pythons one of which it gets, if there is one here and ours is older.
+
+LiteLLM's finalizers set contextvars, which now and then crashes Python up to 3.11 (docs/gateways.md).
+"""
+
+
 class Environment(NamedTuple):
     name: str
     folder: Path
@@ -83,18 +94,27 @@ def get(name: str) -> Environment:
     """Return the environment, made if need be."""
     environment = Environment(name, FOLDER / name)
     stamp = environment.folder / "made-from.json"
-    wanted = json.dumps([sys.version, PACKAGES[name], LEFT_OUT.get(name), _own_requirements()])
+    python = _python(name)
+    wanted = json.dumps([python, sys.version, PACKAGES[name], LEFT_OUT.get(name), _own_requirements()])
     if not stamp.exists() or stamp.read_text("utf-8") != wanted:
         began = time.monotonic()
-        _make(environment)
+        _make(environment, python)
         stamp.write_text(wanted, "utf-8")
         print(f"installed the e2e environment {name!r} in {time.monotonic() - began:.0f} s")  # noqa: T201
     return environment
 
 
-def _make(environment: Environment) -> None:
+def _python(name: str) -> str:
+    """Return the Python that the environment is made with: ours, where nothing speaks against it."""
+    newer = NEWER_PYTHON.get(name, ())
+    if not newer or sys.version_info >= tuple(map(int, newer[0].split("."))):
+        return sys.executable
+    return next(filter(None, map(compat.interpreter, newer)), sys.executable)
+
+
+def _make(environment: Environment, python: str) -> None:
     shutil.rmtree(environment.folder, ignore_errors=True)
-    _uv("venv", "--python", sys.executable, str(environment.folder))
+    _uv("venv", "--python", python, str(environment.folder))
     never = environment.folder / "left-out.txt"
     names = LEFT_OUT.get(environment.name, ())
     never.write_text("".join(f"{name} ; python_version < '0'\n" for name in names), "utf-8")
