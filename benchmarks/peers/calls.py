@@ -51,15 +51,21 @@ def http() -> Any:
 
 
 def canned(chunks: Iterable[bytes]) -> Any:
-    """Return a transport that answers every request with these chunks, each a read of its own."""
+    """Return a transport that answers every request with these chunks, each a read of its own.
+
+    As on a connection, what was read is gone: the SDK reads on after `[DONE]`, to leave nothing behind.
+    """
     library = http()
 
     class Answer(library.SyncByteStream, library.AsyncByteStream):
+        def __init__(self):
+            self._left = iter(chunks)
+
         def __iter__(self):
-            yield from chunks
+            yield from self._left
 
         async def __aiter__(self):
-            for chunk in chunks:
+            for chunk in self._left:
                 yield chunk
 
     return library.MockTransport(lambda _: library.Response(200, headers=HEADERS, stream=Answer()))

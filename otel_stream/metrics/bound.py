@@ -24,6 +24,19 @@ NOWHERE = trace.set_span_in_context(trace.INVALID_SPAN, Context())
 Attributes: TypeAlias = dict[str, Any]
 
 
+def is_read(histogram: Histogram) -> bool:
+    """Return whether a record can come to somebody: False where the SDK has no reader, as with the exporter
+    `none`. Readers may be added later. What is not the SDK we know may be read.
+    """
+    storages = getattr(getattr(_real(histogram), "_measurement_consumer", None), "_reader_storages", None)
+    return storages is None or bool(storages)
+
+
+def _real(histogram: Histogram) -> Any:
+    """Return the SDK's instrument behind one that was made before there was a provider."""
+    return getattr(histogram, "_real_instrument", None) or histogram
+
+
 class _Measurement(msgspec.Struct, gc=False):
     """What an aggregation and its exemplars read of the SDK's class, without its cleaning."""
 
@@ -71,8 +84,7 @@ class BoundHistogram:
 
     def _record_usually(self, value: float, context: Context) -> None:
         self._histogram.record(value, self._attributes, context)
-        # An instrument that was made before there was a provider has the SDK's behind it.
-        real = getattr(self._histogram, "_real_instrument", None) or self._histogram
+        real = _real(self._histogram)
         storages = getattr(getattr(real, "_measurement_consumer", None), "_reader_storages", None)
         if self._real is not real or self._storages is not storages:
             self._real, self._storages = real, storages

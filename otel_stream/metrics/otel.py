@@ -21,7 +21,7 @@ from otel_stream.config import Settings
 from otel_stream.events import Ended, Started
 from otel_stream.identity import Trace
 from otel_stream.meaning import Usage
-from otel_stream.metrics.bound import NOWHERE, BoundHistogram
+from otel_stream.metrics.bound import NOWHERE, BoundHistogram, is_read
 from otel_stream.metrics.gaps import GapSample
 from otel_stream.metrics.sums import Row, Sums
 from otel_stream.stream import Stream
@@ -139,6 +139,7 @@ class ClientMetrics:
         self._off = isinstance(meter, NoOpMeter)
         self._cancel_is_error = settings.cancel_is_error
         self._to = _Instruments(meter, latest=settings.semconv != "v1.41", v1_41=settings.semconv != "latest")
+        self._any = self._to.duration[0]
         self._known: dict[tuple[object, ...], _Series] = {}
         self._sample = GapSample(clock)
 
@@ -146,8 +147,8 @@ class ClientMetrics:
         """Do nothing: the conventions count ends."""
 
     def ended(self, event: Ended, stream: Stream) -> None:
-        """Record the stream."""
-        if self._off:
+        """Record the stream if anybody reads: to an SDK without a reader a record costs as much."""
+        if self._off or not is_read(self._any):
             return
         series = self._series(event, stream)
         here = _context(stream.trace)

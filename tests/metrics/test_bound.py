@@ -20,7 +20,7 @@ from opentelemetry.sdk.metrics._internal._view_instrument_match import _ViewInst
 from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
 from opentelemetry.sdk.metrics.view import View
 
-from otel_stream.metrics.bound import BoundHistogram
+from otel_stream.metrics.bound import BoundHistogram, is_read
 
 binds = pytest.mark.skipif(
     "_reset_on_collect" not in getsource(_ViewInstrumentMatch),
@@ -180,6 +180,14 @@ def test_another_sdk_is_used_by_its_api_alone(monkeypatch):
     one.record(2, Context())
 
     assert taken == [(1, HERE, Context()), (2, HERE, Context())]
+
+
+def test_whether_anybody_reads_is_known_of_the_sdk_alone():
+    measured = Measured()
+    alone = MeterProvider([]).get_meter("test").create_histogram("h")
+    foreign = NoOpMeterProvider().get_meter("test").create_histogram("h")
+
+    assert [is_read(measured.histogram), is_read(alone), is_read(foreign)] == [True, False, True]
 
 
 def test_a_reader_that_comes_later_gets_the_records_from_then_on():

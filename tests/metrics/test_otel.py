@@ -365,8 +365,9 @@ def test_the_context_without_a_span_is_not_taken_for_none():
     assert not Context()
 
 
-def test_without_metrics_nothing_is_recorded(monkeypatch):
-    client = ClientMetrics(NoOpMeterProvider())
+@pytest.mark.parametrize("provider", [NoOpMeterProvider(), MeterProvider([])], ids=["no SDK", "no reader"])
+def test_where_nobody_reads_nothing_is_recorded(monkeypatch, provider):
+    client = ClientMetrics(provider)
     monkeypatch.setattr(client, "_sample", None)
 
     an_answer(Recording(sinks=[client]))
