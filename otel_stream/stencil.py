@@ -1,6 +1,6 @@
 """The short way of a stream: readers that run once per token, between the tap and the recorder.
 
-Chunks that are like the last one but for their text are read by comparing bytes, without parsing them. Most
+Events that are like the last one but for their text are read by comparing bytes, without parsing them. Most
 of an answer's differ in one JSON string alone, the next piece of text. Such a chunk was parsed before; a
 stencil keeps what stood around its text. What stands there in a chunk that fits is one whole JSON string or
 the chunk is parsed, so nothing else of it can have changed.
@@ -28,6 +28,7 @@ MAX_PIECE = 4096  # bytes of a piece of text, quotes included; longer ones are p
 PATIENCE = 8  # chunks that are parsed before a stencil is cut; it costs as much as it saves on ten
 
 _PROBES = ("x7 Z", "another piece")  # one of them stands for the text while a stencil is tried
+_BLANK_LINE = b"\n\n"  # behind an event
 _PADDING = re.compile(rb'[A-Za-z0-9]*"}(\n\n|\r\n\r\n)').fullmatch
 _STRING = msgspec.json.Decoder(str).decode
 
@@ -41,6 +42,21 @@ class Stencil(NamedTuple):
     """Returns the string at that place of a chunk that goes on otherwise but means the same, or b""."""
     channel: Channel
     choice: int
+
+    def texts(self, chunk: bytes) -> list[str]:
+        """Return the text of each event of a chunk, [] unless all are whole and fit."""
+        events = chunk.split(_BLANK_LINE)
+        if events.pop():
+            return []
+        texts = [self._text(event + _BLANK_LINE) for event in events]
+        return texts if all(texts) else []
+
+    def _text(self, event: bytes) -> str:
+        start = len(self.before)
+        if not event.startswith(self.before):
+            return ""
+        piece = event[start : -len(self.after)] if event.endswith(self.after) else self.ending(event, start)
+        return _string(piece)
 
 
 def short_way(recorder: Recorder, framing: Framing, parser: wire.Format) -> Reader:
@@ -66,16 +82,17 @@ def reader(recorder: Recorder, framing: SSEDecoder, parser: wire.Format) -> Read
     It runs once per token, so the common case is written out in one piece, the guard included.
     """
     clock, delta, string, parse = recorder.clock, recorder.delta, _STRING, _Parsing(recorder, framing, parser)
-    before, after, ending, channel, index = NOTHING
+    stencil = NOTHING
+    before, after, ending, channel, index = stencil
     start = stop = 0
 
     def read(chunk: bytes) -> None:
-        nonlocal before, after, ending, channel, index, start, stop
+        nonlocal stencil, before, after, ending, channel, index, start, stop
         try:
             recorder.now = clock()
             if start and framing.at_rest and chunk.startswith(before):
                 piece = chunk[start:stop] if chunk.endswith(after) else ending(chunk, start)
-                if len(piece) <= MAX_PIECE:
+                if len(piece) < start:  # no room for a second event
                     try:
                         text = string(piece)
                     except NOT_JSON:
@@ -83,13 +100,28 @@ def reader(recorder: Recorder, framing: SSEDecoder, parser: wire.Format) -> Read
                     if text:
                         delta(text, channel, index)
                         return
-            if (stencil := parse.read(chunk)) is not None:
+                elif texts := stencil.texts(chunk):
+                    for text in texts:
+                        delta(text, channel, index)
+                    return
+            if (found := parse.read(chunk)) is not None:
+                stencil = found
                 before, after, ending, channel, index = stencil
                 start, stop = len(before), -len(after)
         except Exception as error:  # noqa: BLE001 - the guard, without a call of its own
             failed("tap.feed", error)
 
     return read
+
+
+def _string(piece: bytes) -> str:
+    """Return what a JSON string says, "" for what is none or too long."""
+    if len(piece) > MAX_PIECE:
+        return ""
+    try:
+        return _STRING(piece)
+    except NOT_JSON:
+        return ""
 
 
 class _Parsing:
@@ -100,7 +132,8 @@ class _Parsing:
         self._feed = framing.feed
         self._parser = parser
         self._patience = PATIENCE
-        self._parsed = 0
+        self._parsed = 0  # chunks since the last cut
+        self._said = 0  # output chunks in those
         self._told = 0  # output chunks up to the last cut
 
     def read(self, chunk: bytes) -> Stencil | None:
@@ -109,15 +142,23 @@ class _Parsing:
         before = recorder.chunks
         for frame in self._feed(chunk):
             parse(frame)
+        said = recorder.chunks - before
         self._parsed += 1
+        self._said += said
         if recorder.hard:
             return NOTHING  # whatever follows the end means nothing, however familiar it looks
-        if self._parsed < self._patience or recorder.chunks != before + 1:
+        if self._parsed < self._patience or not said:
             return None
-        useful = recorder.chunks - self._told >= 2 * self._parsed
+        useful = recorder.chunks - self._told >= 2 * self._said
         self._patience = PATIENCE if useful else 2 * self._patience
-        self._parsed, self._told = 0, recorder.chunks
-        return cut(chunk, type(self._parser)) or NOTHING
+        self._parsed = self._said = 0
+        self._told = recorder.chunks
+        return cut(_last_event(chunk), type(self._parser)) or NOTHING
+
+
+def _last_event(chunk: bytes) -> bytes:
+    """Return the last of a chunk's events, all of it where it has but one."""
+    return chunk[:-2].rpartition(_BLANK_LINE)[2] + chunk[-2:]
 
 
 def cut(chunk: bytes, format: type[wire.Format]) -> Stencil | None:

@@ -92,7 +92,10 @@ def test_bytes_that_are_no_text_are_parsed(wrong):
         (chat("a", more=',"usage":{"prompt_tokens":1,"completion_tokens":2}'), 1),
         (chat("a", end='"finish_reason":"stop"}]'), 1),
         (chat("a", delta="reasoning_content"), 1),
-        (chat("a") + chat("b"), 2),
+        (chat("a") + chat("b", end='"finish_reason":"stop"}]'), 2),
+        (chat("a") + chat("b") + DONE, 3),
+        (chat("a") + chat("") + chat("b"), 3),
+        (chat("a") + chat("b")[:-1], 1),
         (chat("a")[:-1], 0),
         (b": keep-alive\n\n", 0),
     ],
@@ -101,6 +104,21 @@ def test_a_chunk_that_does_not_fit_is_parsed(chunk, frames):
     _, parsed = warm().of(chunk)
 
     assert parsed == frames
+
+
+@pytest.mark.parametrize("count", [2, 3, 200])
+def test_events_that_come_in_one_chunk_are_told_one_by_one(count):
+    texts = [f" token {number}" for number in range(count)]
+
+    assert warm().of(b"".join(map(chat, texts))) == ([(text, "output", 0) for text in texts], 0)
+
+
+def test_a_stencil_is_cut_from_chunks_of_several_events():
+    reading = Reading()
+    reading.of(*[chat("a") + chat("b")] * stencil.PATIENCE)
+
+    assert reading.of(chat("c") + chat("d")) == ([("c", "output", 0), ("d", "output", 0)], 0)
+    assert reading.of(chat("e")) == ([("e", "output", 0)], 0)
 
 
 def test_a_chunk_that_goes_on_where_another_was_cut_is_framed():
@@ -187,9 +205,9 @@ def told(case, chunks):
     return deltas, result.outcome, result.usage, result.finish_reasons, result.tool_calls
 
 
-def by_event(body):
-    """Cut a body behind each blank line, as providers send it."""
-    ends = [match.end() for match in re.finditer(rb"\r?\n\r?\n", body)]
+def by_event(body, together=1):
+    """Cut a body behind each blank line, as providers send it, or so many events together, as networks do."""
+    ends = [match.end() for match in re.finditer(rb"\r?\n\r?\n", body)][::together]
     return [body[a:b] for a, b in itertools.pairwise([0, *ends, len(body)])]
 
 
@@ -200,12 +218,14 @@ PLAIN = [
 ]
 
 
+@pytest.mark.parametrize("together", [1, 3])
 @pytest.mark.parametrize("case", PLAIN, ids=str)
-def test_recordings_mean_the_same_with_and_without(case, monkeypatch):
-    with_stencil = told(case, by_event(case.body))
+def test_recordings_mean_the_same_with_and_without(case, together, monkeypatch):
+    chunks = by_event(case.body, together)
+    with_stencil = told(case, chunks)
     monkeypatch.setattr(wire, "PLAIN", frozenset())
 
-    assert with_stencil == told(case, by_event(case.body))
+    assert with_stencil == told(case, chunks)
 
 
 def test_the_tap_reads_plain_formats_so(monkeypatch):
@@ -219,11 +239,13 @@ def test_the_tap_reads_plain_formats_so(monkeypatch):
     assert [type(parser) for _, _, parser in made] == [OpenAIChat]
 
 
-@given(st.lists(st.text(min_size=1), min_size=20, max_size=60), st.booleans())
-def test_any_text_means_the_same_with_and_without(texts, escaped):
+@given(st.lists(st.text(min_size=1), min_size=20, max_size=60), st.booleans(), st.integers(1, 4))
+def test_any_text_means_the_same_with_and_without(texts, escaped, together):
     chunks = [f"data: {json.dumps(json.loads(chat(t)[6:]), ensure_ascii=escaped)}\n\n" for t in texts]
     arguments = {"url": "https://api.openai.com/v1/chat/completions", "request_json": {"stream": True}}
 
-    result = replay(**arguments, chunks=[c.encode("utf-8", "surrogatepass") for c in chunks])
+    body = "".join(chunks).encode("utf-8", "surrogatepass")
+
+    result = replay(**arguments, chunks=by_event(body, together))
 
     assert result.text == "".join(texts)
