@@ -24,5 +24,10 @@ parser.add_argument(
     default=_USUAL.pieces,
     help="of answers a second, all streams together (%(default)s)",
 )
+parser.add_argument(
+    "--sdk",
+    action="store_true",
+    help="load a third gateway as long: under opentelemetry-instrument but without us, to tell what is whose",
+)
 parser.add_argument("--folder", default="", help="keep logs and measurements there")
 sys.exit(main(Options(**vars(parser.parse_args()))))

@@ -14,6 +14,7 @@ class Options(NamedTuple):
     seconds: float = 600.0
     streams: int = 200
     pieces: float = PIECES
+    sdk: bool = False
     folder: str = ""
 
     @property
@@ -42,4 +43,5 @@ class Options(NamedTuple):
 
     def __str__(self) -> str:
         turns = f"{self.rounds} times {self.turn_seconds:g} s without us and as long with us"
+        turns += " and with OpenTelemetry alone" if self.sdk else ""
         return f"{self.streams} streams at a time, {self.pieces:g} pieces of answers a second: {turns}"

@@ -13,7 +13,9 @@ FIRST_TIMES = 3000  # blocks for what happens late for the first time, such as a
 RSS_GROWTH_MIB = 4.0  # beyond what the same gateway grows without us
 LOG_CHARACTERS = 4000
 
-NAMES = {"plain": "without us", "one": "with us", "two": "with us, two workers"}
+NAMES = {
+    "plain": "without us", "sdk": "OpenTelemetry alone", "one": "with us", "two": "with us, two workers",
+}  # fmt: skip
 LAGS = ((0.5, "p50"), (0.99, "p99"), (0.999, "p99.9"), (1, "longest"))
 
 Cells = tuple[str, ...]

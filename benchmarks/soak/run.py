@@ -114,23 +114,25 @@ class Soak:
     # -- the parts
 
     async def _one_worker(self) -> None:
-        """Load a gateway as it is and one with us in turns."""
+        """Load a gateway as it is and one with us in turns, between them one with OpenTelemetry alone."""
         options = self.options
         print(f"one worker, {options}", flush=True)
         plain = await self._servers.gateway("plain", watched=False)
+        between = [await self._servers.gateway("sdk", watched=True, ours=False)] if options.sdk else []
         ours = await self._servers.gateway("one", watched=True)
+        gateways = [plain, *between, ours]
         print("  first a call of each kind", flush=True)
-        await asyncio.gather(self._warm_up(plain), self._warm_up(ours))
+        await asyncio.gather(*map(self._warm_up, gateways))
         for _ in range(options.rounds):
-            for gateway in (plain, ours):
+            for gateway in gateways:
                 await self._rest(gateway)
                 await self._turn(gateway, options.turn_seconds)
         await asyncio.sleep(POOL_SECONDS)
         await self._rest(plain)
         await self._rest(ours)
         await self._balance(ours, "of one worker")
-        await plain.child.stop()
-        await ours.child.stop()
+        for gateway in gateways:
+            await gateway.child.stop()
 
     async def _two_workers(self) -> None:
         print(f"two workers with us for {self.options.several_seconds:g} s", flush=True)

@@ -120,8 +120,8 @@ class Servers:
         self._provider = f"http://127.0.0.1:{port}"
         return self._provider
 
-    async def gateway(self, name: str, *, watched: bool, workers: int = 1) -> Gateway:
-        """Start a gateway, with `opentelemetry-instrument` before it if it is to be watched."""
+    async def gateway(self, name: str, *, watched: bool, ours: bool = True, workers: int = 1) -> Gateway:
+        """Start a gateway: `watched` under `opentelemetry-instrument`, and by us unless `ours` is False."""
         port = free_port(0)
         metrics_port = free_port(0, [port])
         folder = self._folder / name
@@ -132,9 +132,11 @@ class Servers:
             "--app-dir", str(HERE), "--log-level", "critical", "--port", str(port), "--workers", str(workers),
         ]  # fmt: skip
         env = self._gateway_environment(folder, metrics_port, workers)
+        if not ours:
+            env["OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"] = "otel_stream"
         child = await self._start(name, command, env)
         gateway = Gateway(name, child, port, metrics_port, folder)
-        await self._healthy(gateway, workers, watched=watched)
+        await self._healthy(gateway, workers, watched=watched and ours)
         return gateway
 
     def _gateway_environment(self, folder: Path, metrics_port: int, workers: int) -> dict[str, str]:
