@@ -139,4 +139,4 @@ def conditions() -> str:
     """Return what the numbers were taken on."""
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     python = f"{platform.python_implementation()} {platform.python_version()}"
-    return f"{python}, {platform.machine()}, {os.cpu_count()} cores{load}; medians of CPU time"
+    return f"{python}, {platform.machine()}, {os.cpu_count()} cores{load}; CPU time"
