@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
-import statistics
 import time
 import tracemalloc
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 from benchmarks.peers import calls
 
 SHORT = 10
-RUNS = 5  # of each measurement, whose median counts
+RUNS = 15  # of each measurement, the fastest of which counts
 STREAMS = 20
 OPEN = 3
 OPEN_CHUNKS = 2000
@@ -22,7 +21,7 @@ OPEN_CHUNKS = 2000
 def measure(name: str, what: str, chunks: int) -> float:
     """Return CPU ns of the process for one stream of so many chunks; `held`: bytes of an open stream."""
     runs = 1 if what == "held" else RUNS
-    return statistics.median(CASES[what](name, chunks) for _ in range(runs))
+    return min(CASES[what](name, chunks) for _ in range(runs))
 
 
 def _body(chunks: int) -> list[bytes]:
