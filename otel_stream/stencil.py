@@ -92,7 +92,7 @@ def reader(recorder: Recorder, framing: SSEDecoder, parser: wire.Format) -> Read
             recorder.now = clock()
             if start and framing.at_rest and chunk.startswith(before):
                 piece = chunk[start:stop] if chunk.endswith(after) else ending(chunk, start)
-                if len(piece) < start:  # no room for a second event
+                if len(piece) < start or (len(piece) <= MAX_PIECE and _BLANK_LINE not in piece):
                     try:
                         text = string(piece)
                     except NOT_JSON:

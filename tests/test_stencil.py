@@ -69,7 +69,7 @@ def test_a_chunk_that_fits_is_told_without_being_parsed():
     assert warm().of(chat(" token"), chat("ü€😀")) == ([(" token", "output", 0), ("ü€😀", "output", 0)], 0)
 
 
-@pytest.mark.parametrize("text", ['"', "\\", "a\nb", "\u2028", '"},"finish_reason":"stop"', '":"'])
+@pytest.mark.parametrize("text", ['"', "\\", "a\nb", "\u2028", '"},"finish_reason":"stop"', '":"', "x" * 999])
 def test_any_text_may_stand_there(text):
     assert warm().of(chat(text)) == ([(text, "output", 0)], 0)
 
