@@ -92,7 +92,8 @@ def reader(recorder: Recorder, framing: SSEDecoder, parser: wire.Format) -> Read
             recorder.now = clock()
             if start and framing.at_rest and chunk.startswith(before):
                 piece = chunk[start:stop] if chunk.endswith(after) else ending(chunk, start)
-                if len(piece) < start or (len(piece) <= MAX_PIECE and _BLANK_LINE not in piece):
+                # One event, so most are; what is longer than what stands before it may be several.
+                if piece and (len(piece) < start or (len(piece) <= MAX_PIECE and _BLANK_LINE not in piece)):
                     try:
                         text = string(piece)
                     except NOT_JSON:
@@ -116,7 +117,7 @@ def reader(recorder: Recorder, framing: SSEDecoder, parser: wire.Format) -> Read
 
 def _string(piece: bytes) -> str:
     """Return what a JSON string says, "" for what is none or too long."""
-    if len(piece) > MAX_PIECE:
+    if not 0 < len(piece) <= MAX_PIECE:
         return ""
     try:
         return _STRING(piece)

@@ -113,6 +113,22 @@ def test_events_that_come_in_one_chunk_are_told_one_by_one(count):
     assert warm().of(b"".join(map(chat, texts))) == ([(text, "output", 0) for text in texts], 0)
 
 
+@pytest.mark.parametrize(
+    ("format", "padded"),
+    [
+        (OpenAIChat, lambda text, n: chat(text, more=f',"obfuscation":"{"xY1q"[:n]}"')),
+        (AnthropicMessages, claude),
+    ],
+)
+def test_padded_events_may_come_in_one_chunk_too(format, padded):
+    several = b"".join(padded(text, n) for n, text in enumerate("abcd", 1))
+
+    assert warm(format, lambda text: padded(text, 3)).of(several) == (
+        [(text, "output", 0) for text in "abcd"],
+        0,
+    )
+
+
 def test_a_stencil_is_cut_from_chunks_of_several_events():
     reading = Reading()
     reading.of(*[chat("a") + chat("b")] * stencil.PATIENCE)
